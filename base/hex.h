@@ -20,7 +20,7 @@ static inline size_t base64_length(size_t size)
 /* Padded base64 with a NUL; text has room for base64_length(size) + 1. */
 void base64_encode(struct bytes b, char *text);
 
-/* Decodes with or without padding; unused bits must be zero. ret has room for text.size / 4 * 3 + 3;
+/* Decodes with or without padding; unused bits are zero. ret has room for text.size / 4 * 3 + 3;
  * *ret_size is written on success. INVALID otherwise. */
 err base64_decode(struct bytes text, uint8_t *ret, size_t *ret_size) ERR_MUST_USE;
 

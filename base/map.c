@@ -59,8 +59,10 @@ static uint64_t load_little_endian(const uint8_t *p, size_t size)
 /* SipHash-1-3 (Aumasson, Bernstein 2012: one compression round, three finalisation rounds). */
 static uint64_t sip_hash(const uint64_t seed[2], struct bytes b)
 {
-    uint64_t v[4] = {seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
-                     seed[0] ^ UINT64_C(0x6c7967656e657261), seed[1] ^ UINT64_C(0x7465646279746573)};
+    uint64_t v[4] = {
+        seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
+        seed[0] ^ UINT64_C(0x6c7967656e657261), seed[1] ^ UINT64_C(0x7465646279746573),
+    };
     size_t whole = b.size / 8 * 8;
     for (size_t i = 0; i < whole; i += 8) {
         uint64_t word = load_little_endian(b.data + i, 8);
