@@ -1,0 +1,411 @@
+/* The replicated state machine: the only place that decides. Blocks of signed requests go in, in
+ * log order; records, outcomes, balances and rows come out, the same bytes on every node.
+ *
+ *   request    a signed Body of one or more events; its life ends in exactly one answer
+ *   record     one event, timer or governance action that was decided, at a *position* 0, 1, 2, ...
+ *   void       a request of a block that failed the checks: no record, no effect, listed with reason
+ *   height     number of blocks applied; genesis is height 0
+ *   digest     the chain of rules 13.4 after a position
+ *
+ *      envelope --admit--> block builder --raft--> apply begin / step ... / finish --> answers
+ *                 |                                   |
+ *                 +-- checks to verify in a worker    +-- one overlay, one atomic batch a block
+ *
+ * Invariants: nothing here reads a clock, a random source, the locale, a float or pointer order;
+ * `now` is the block's time, or an argument of admission. A rule's "no" is an outcome, never an
+ * err. A state database that fails inside apply stops the process (die): never another answer.
+ * Queries see the last finished block only, also while a next one is between begin and finish.
+ *
+ * Everything here is for the loop thread only. Views that a function returns live in the arena that
+ * it was given, or, where that is said, in the ledger until the next finish. */
+#ifndef LEDGER_LEDGER_H
+#define LEDGER_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/limits.h"
+
+struct kv;
+struct kv_options;
+struct ledger;
+struct rules_program;
+
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+/* Name (also the text of the concordat-reason trailer), number, retry. Numbers are stored with void
+ * requests and are never reused. */
+#define LEDGER_REASONS(X)                                                                          \
+    X(NONE, 0, NEVER)                                                                              \
+    X(MALFORMED, 1, NEVER)         /* the bytes are no Envelope, or break its rules */             \
+    X(TOO_LARGE, 2, NEVER)         /* more bytes, events or signatures than allowed */             \
+    X(WRONG_LEDGER, 3, NEVER)      /* made for another ledger */                                   \
+    X(UNSIGNED, 4, NEVER)          /* no signature at all */                                       \
+    X(UNKNOWN_KEY, 5, NEVER)       /* a signing key that no party has registered (yet) */          \
+    X(KEY_REVOKED, 6, NEVER)       /* a signing key that was revoked */                            \
+    X(SIGNED_TWICE, 7, NEVER)      /* two keys of one party */                                     \
+    X(NOT_A_SIGNER, 8, NEVER)      /* on_behalf is none of the signing parties */                  \
+    X(BAD_SIGNATURE, 9, NEVER)     /* the mathematics say no */                                    \
+    X(EXPIRED, 10, NEVER)          /* not_after lies before now */                                 \
+    X(REQUEST_ID_REUSED, 11, NEVER) /* the id was answered for other bytes */                      \
+    X(DUPLICATE, 12, NEVER)        /* a second copy of an answered request (void only) */          \
+    X(TOO_COSTLY, 13, NEVER)       /* summed static bounds above REQUEST_*_MAX */                  \
+    X(BLOCK_FULL, 14, LATER)       /* the block holds more events than EVENTS_MAX (void only) */
+
+enum ledger_reason {
+#define LEDGER_REASON_ENUM(name, number, retry) LEDGER_##name = number,
+    LEDGER_REASONS(LEDGER_REASON_ENUM)
+#undef LEDGER_REASON_ENUM
+};
+
+enum ledger_retry { LEDGER_RETRY_YES, LEDGER_RETRY_LATER, LEDGER_RETRY_NEVER };
+
+/* "EXPIRED" and so on; static text. An unknown number reads "UNKNOWN". */
+const char *ledger_reason_name(enum ledger_reason reason);
+
+/* Whether sending the same bytes again can help. */
+enum ledger_retry ledger_reason_retry(enum ledger_reason reason);
+
+enum { LEDGER_TEXT_MAX = 256 };
+struct ledger_refusal {
+    enum ledger_reason reason;
+    char text[LEDGER_TEXT_MAX]; /* for people, with the path of the bad field: body.events[3].args */
+};
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+enum ledger_end { LEDGER_ACCEPTED = 1, LEDGER_REJECTED = 2, LEDGER_FAULT = 3 }; /* stored */
+
+/* What was decided about one event, timer or governance action. */
+struct ledger_outcome {
+    uint64_t position;
+    enum ledger_end end;
+    uint32_t line;              /* of the contract's text; 0 for clauses 0.x */
+    struct bytes clause;        /* rejected, fault: "2", "0.3" */
+    struct bytes text;          /* rejected: the reason; fault: its kind */
+    struct bytes contract, action;
+    uint32_t contract_version;  /* 0: no such contract, or no version in force */
+};
+
+/* The one answer to a request, for ever. */
+struct ledger_answer {
+    uint8_t request_hash[32];
+    uint64_t height, time_ns;           /* of its block */
+    uint8_t digest[32];                 /* after its last record */
+    struct ledger_outcome *outcomes;    /* one an event, in order */
+    size_t outcome_count;
+};
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+struct ledger_options {
+    uint64_t map_seed[2]; /* from the edge; keeps hostile keys from colliding, never replicated */
+    bool keep_traces;     /* also of accepted events; those of rejections and faults are kept anyway */
+};
+
+/* Fills in the families that the state database must be opened with; the other members of the
+ * options stay as they are. The list lives for ever. */
+void ledger_kv_families(struct kv_options *options);
+
+/* Opens the ledger on an open state database. The first start writes the state of genesis (height
+ * 0); later ones check that the database belongs to these genesis bytes. Contracts are compiled,
+ * and every account family is summed (it must give zero). The kv stays the caller's and must
+ * outlive the ledger; genesis is copied.
+ * CONFLICT: another ledger's database. INVALID: malformed genesis, or a contract in it that does not
+ * compile or pass its tests. CORRUPT: stored state that contradicts itself. IO: the database. */
+err ledger_open(struct kv *kv, struct bytes genesis, const struct ledger_options *options,
+                struct ledger **ret, struct errtext *reterr) ERR_MUST_USE;
+
+/* Frees the ledger, also between begin and finish (that block is then applied again after the next
+ * open); accepts NULL. Writes nothing. */
+void ledger_close(struct ledger *l);
+
+/* ---- facts (of the last finished block) ------------------------------------------------------- */
+
+struct ledger_head {
+    uint64_t height;       /* blocks applied; 0 after genesis */
+    uint64_t position;     /* number of records, so the next record's position */
+    uint64_t time_ns;      /* of the last block; genesis: its creation time */
+    uint8_t block_hash[32]; /* of the last block; genesis: zero */
+    uint8_t digest[32];    /* after the last record; genesis: zero */
+};
+
+struct ledger_head ledger_head(const struct ledger *l);
+
+/* The Raft index of the last block in the batch, 0 after genesis. Whatever else the log holds
+ * (barriers, configurations) is not the ledger's and may be seen again after a restart. */
+uint64_t ledger_applied_index(const struct ledger *l);
+
+/* Writes everything to durable files and tells the Raft index they reach: the log may be cut up to
+ * it. IO. */
+err ledger_flush(struct ledger *l, uint64_t *ret_durable_index, struct errtext *reterr) ERR_MUST_USE;
+
+/* SHA-256 of the genesis bytes; lives as long as the ledger. */
+const uint8_t *ledger_id(const struct ledger *l);
+
+/* The ledger's name; lives as long as the ledger. */
+struct bytes ledger_origin(const struct ledger *l);
+
+/* Block time of the earliest waiting timer, or UINT64_MAX: the leader proposes an empty block then. */
+uint64_t ledger_timer_next_ns(const struct ledger *l);
+
+/* ---- admission -------------------------------------------------------------------------------- */
+
+/* One signature to verify: pure Ed25519 of `message` by `public_key`. */
+struct ledger_check {
+    uint8_t public_key[32];
+    uint8_t signature[64];
+};
+
+enum ledger_admit { LEDGER_ADMIT_OK, LEDGER_ADMIT_ANSWERED, LEDGER_ADMIT_REFUSED };
+
+struct ledger_admission {
+    enum ledger_admit end;
+    struct ledger_refusal refusal;  /* REFUSED */
+    struct ledger_answer answer;    /* ANSWERED: the first answer again; views in the arena */
+    /* OK, and ANSWERED: views of the envelope that was given. */
+    struct bytes on_behalf;
+    uint8_t request_id[16];
+    uint8_t request_hash[32];
+    uint32_t event_count;
+    bool governance;                /* every event is of the reserved contract `ledger` */
+    /* OK: what a worker has still to verify before the request may be proposed. */
+    uint8_t message[64];            /* what was signed: tag and digest of the body; message_size bytes */
+    size_t message_size;
+    struct ledger_check checks[SIGNATURES_MAX];
+    size_t check_count;
+};
+
+/* Every check of a request except the mathematics of its signatures, against the state of the last
+ * finished block: form and sizes, ledger, signers and their keys, on_behalf, expiry against now_ns,
+ * an answer already given, summed static bounds. Arguments are not validated: a wrong argument is a
+ * recorded rejection 0.1, as is a contract or action that does not exist (rules 11.3).
+ * A request that waits in a block that is not finished counts as not answered; the apply makes the
+ * second copy void. */
+void ledger_admit(const struct ledger *l, struct bytes envelope, uint64_t now_ns, struct arena *a,
+                  struct ledger_admission *ret);
+
+/* The signatures of one envelope of a block that arrived, for a worker of a follower. False if it
+ * does not decode or a key is not known yet: then apply verifies or voids it by itself. */
+bool ledger_checks_of(const struct ledger *l, struct bytes envelope, struct arena *a,
+                      struct ledger_admission *ret);
+
+/* ---- apply ------------------------------------------------------------------------------------ */
+
+/* What became of one envelope of the block. */
+struct ledger_applied {
+    struct bytes on_behalf;       /* empty if the envelope does not decode */
+    uint8_t request_id[16];
+    uint8_t request_hash[32];
+    enum ledger_reason reason;    /* NONE: it is recorded; otherwise it is void */
+    struct ledger_answer answer;  /* recorded: its answer. DUPLICATE: the first answer if its block
+                                     is finished before this one, else no outcomes */
+};
+
+struct ledger_result {
+    struct ledger_head head;          /* after the block */
+    struct ledger_applied *applied;   /* one an envelope, in order */
+    size_t applied_count;
+    uint64_t position_first;          /* of the block's records */
+    uint64_t accepted, rejected, faults, voids, timers; /* counts */
+};
+
+/* Starts applying a block (bytes as proposed; must stay readable until finish). verified[i] says
+ * that this node's workers verified all signatures of envelope i; verified may be NULL (none).
+ * An err leaves the ledger as it was and means that the log itself is wrong, so the node must stop:
+ * INVALID: no block. CONFLICT: height, previous hash or time do not follow the last block. */
+err ledger_apply_begin(struct ledger *l, uint64_t raft_index, struct bytes block,
+                       const bool *verified, struct errtext *reterr) ERR_MUST_USE;
+
+/* Applies at least one and about event_budget events; true when all are done and finish is due. An
+ * atomic request is one step. */
+bool ledger_apply_step(struct ledger *l, uint32_t event_budget);
+
+/* Writes the block in one batch (not synced: the log is) and makes it visible. The result lives in
+ * the ledger until the next begin. */
+const struct ledger_result *ledger_apply_finish(struct ledger *l);
+
+/* begin, all steps, finish. */
+err ledger_block_apply(struct ledger *l, uint64_t raft_index, struct bytes block,
+                       const bool *verified, const struct ledger_result **ret,
+                       struct errtext *reterr) ERR_MUST_USE;
+
+/* ---- queries ---------------------------------------------------------------------------------- */
+/* Pure reads of the last finished block. Each can fail with IO (the database) besides what it says.
+ * Lists are paged: `limit` items at most, and a token to go on from, empty at the end. */
+
+enum ledger_found { LEDGER_FOUND_NOTHING, LEDGER_FOUND_ANSWER, LEDGER_FOUND_VOID };
+
+struct ledger_request_state {
+    enum ledger_found found;
+    struct ledger_answer answer;   /* ANSWER */
+    enum ledger_reason reason;     /* VOID: the latest reason, with the block that lists it */
+    uint8_t request_hash[32];      /* VOID */
+    uint64_t height;               /* VOID */
+};
+
+/* What became of (party, request id). */
+err ledger_query_request(const struct ledger *l, struct bytes party, const uint8_t request_id[16],
+                         struct arena *a, struct ledger_request_state *ret,
+                         struct errtext *reterr) ERR_MUST_USE;
+
+/* An account is named by contract, family and the textual values of its keys, in order. */
+struct ledger_account_name {
+    struct bytes contract, family;
+    const struct bytes *keys;
+    size_t key_count;
+};
+
+struct ledger_balance {
+    struct bytes key;      /* stored form */
+    int64_t quanta;
+    struct bytes amount;   /* "-7.85 EUR" */
+    uint64_t postings;
+    uint8_t chain[32];     /* head over its postings; zero if none */
+};
+
+/* The balance; an account never posted to stands at zero. NOT_FOUND: contract or family; INVALID: a
+ * key that does not read as its type. */
+err ledger_query_balance(const struct ledger *l, const struct ledger_account_name *name,
+                         struct arena *a, struct ledger_balance *ret,
+                         struct errtext *reterr) ERR_MUST_USE;
+
+struct ledger_page {
+    struct bytes token; /* in: where to go on, empty at first. out: empty at the end; in the arena */
+    uint32_t limit;     /* in: 1 .. LEDGER_PAGE_MAX, else LEDGER_PAGE_MAX */
+};
+enum { LEDGER_PAGE_MAX = 1000 };
+
+struct ledger_posting {
+    uint64_t number;        /* 1, 2, ... in the account */
+    uint64_t position;      /* of the record that posted it */
+    uint32_t ordinal;       /* of the posting in that record */
+    uint64_t time_ns;       /* of the block */
+    int64_t quanta;         /* credits positive */
+    int64_t balance;        /* after it */
+    struct bytes amount, balance_amount; /* printed */
+    struct bytes counter;   /* JSON of the other account: ["wallet","c01"] */
+    struct bytes clause;    /* of the contract */
+};
+
+/* Postings of an account in order, oldest first, with the running balance. */
+err ledger_query_statement(const struct ledger *l, const struct ledger_account_name *name,
+                           struct ledger_page *page, struct arena *a,
+                           struct ledger_posting **ret, size_t *ret_count,
+                           struct errtext *reterr) ERR_MUST_USE;
+
+/* Rows of a table in key order as JSON objects, keys first. key_prefix: textual values of the first
+ * keys, may be none. NOT_FOUND, INVALID as above. */
+err ledger_query_rows(const struct ledger *l, const struct ledger_account_name *table,
+                      struct ledger_page *page, struct arena *a, struct bytes **ret,
+                      size_t *ret_count, struct errtext *reterr) ERR_MUST_USE;
+
+struct ledger_trial_line {
+    struct bytes contract, family;
+    struct bytes measure;           /* "EUR" */
+    uint64_t accounts;              /* that were ever posted to */
+    int64_t debits, credits;        /* sums of negative and of positive balances, in quanta */
+    struct bytes debits_amount, credits_amount;
+};
+
+/* Every family of every contract, with both sums, computed from the stored accounts; debits plus
+ * credits is zero in each, and the caller may check it. LIMIT: a sum beyond int64. */
+err ledger_query_trial(const struct ledger *l, struct arena *a, struct ledger_trial_line **ret,
+                       size_t *ret_count, struct errtext *reterr) ERR_MUST_USE;
+
+struct ledger_record {
+    struct ledger_outcome outcome;
+    struct bytes record;               /* canonical bytes; the Merkle leaf is over these */
+    struct bytes outcome_json, effects_json;
+    uint8_t request_hash[32];
+    uint32_t event_index;
+    uint64_t height, time_ns;
+};
+
+/* Records from a position on, at most `limit` and at most about 1 MiB; fewer at the end. */
+err ledger_query_records(const struct ledger *l, uint64_t from, uint32_t limit, struct arena *a,
+                         struct ledger_record **ret, size_t *ret_count,
+                         struct errtext *reterr) ERR_MUST_USE;
+
+/* The block's bytes as applied. NOT_FOUND. */
+err ledger_query_block(const struct ledger *l, uint64_t height, struct buf *ret,
+                       struct errtext *reterr) ERR_MUST_USE;
+
+struct ledger_void {
+    uint8_t request_hash[32];
+    enum ledger_reason reason;
+    uint32_t index; /* of the envelope in the block */
+};
+
+/* The requests of a block that were void. */
+err ledger_query_voids(const struct ledger *l, uint64_t height, struct arena *a,
+                       struct ledger_void **ret, size_t *ret_count,
+                       struct errtext *reterr) ERR_MUST_USE;
+
+/* ---- contracts and governed tables: in memory, views live until the next finish --------------- */
+
+struct ledger_contract {
+    struct bytes name;
+    uint32_t version;
+    struct bytes title, text;
+    int32_t effective;              /* civil day, days since 1970-01-01 */
+    uint8_t text_hash[32], code_hash[32];
+    uint64_t height;                /* block that deployed it; 0: genesis */
+    const struct rules_program *program;
+};
+
+/* All versions of all contracts by name, then version. The array is the ledger's. */
+const struct ledger_contract *ledger_contracts(const struct ledger *l, size_t *ret_count);
+
+/* One version, or the highest if version is 0. NULL if there is none. */
+const struct ledger_contract *ledger_contract_find(const struct ledger *l, struct bytes name,
+                                                   uint32_t version);
+
+struct ledger_named_key {
+    struct bytes name;
+    uint8_t key[32];
+};
+
+struct ledger_institution {
+    struct bytes name;
+    const struct bytes *certificates; /* its CAs, DER */
+    size_t certificate_count;
+    const uint8_t (*governance_keys)[32];
+    size_t governance_key_count;
+    const struct ledger_named_key *officers;
+    size_t officer_count;
+};
+
+const struct ledger_institution *ledger_institutions(const struct ledger *l, size_t *ret_count);
+
+struct ledger_node {
+    uint64_t id; /* Raft id */
+    struct bytes institution, name;
+    struct bytes peer_address, client_address; /* host:port */
+    struct bytes transport_key, transport_key_next; /* SPKI DER; next may be empty */
+    struct bytes head_key, head_key_next; /* Ed25519; next may be empty */
+};
+
+const struct ledger_node *ledger_nodes(const struct ledger *l, size_t *ret_count);
+
+struct ledger_key {
+    uint8_t public_key[32];
+    uint64_t added_height;   /* counts from the next block on; genesis keys: 0, count at once */
+    uint64_t revoked_height; /* 0: not revoked; else it counts no more from the next block on */
+};
+
+struct ledger_party {
+    struct bytes name, institution;
+    const struct ledger_key *keys;
+    size_t key_count;
+};
+
+/* The party of that name, `ledger.X` and `ledger.X.NAME` included; false if there is none. */
+bool ledger_party_find(const struct ledger *l, struct bytes name, struct ledger_party *ret);
+
+#endif
