@@ -4,6 +4,7 @@
 #define BASE_LIMITS_H
 
 #include <assert.h>
+#include <stdint.h>
 
 /* ---- requests and blocks: sizes nest (docs/ARCHITECTURE.md, "Blocks and sizes") ---- */
 enum {
@@ -40,5 +41,59 @@ enum {
     NODES_MAX = 16,       /* voters, standbys and the ones being replaced */
     BLOCKS_IN_FLIGHT_MAX = 8, /* to one follower: 8 MiB, under a heartbeat at 1 Gbit/s */
 };
+
+/* ---- net: connections, HTTP/2, gRPC ---- */
+enum {
+    POOL_THREADS_MAX = 16,            /* a node is a small machine; more only adds switching */
+    TLS_CERTS_MAX = 64,               /* CA certificates in one trust list: 7 institutions, 8 each */
+    CONN_FILL_BYTES = 256 << 10,      /* output gathered before a send: 4 full TLS writes deep */
+    CONN_OUT_BYTES_MAX = 6 << 20,     /* hard stop: one gRPC message or peer frame and a reserve */
+    LISTENER_BACKLOG = 512,           /* a fleet of clients that reconnects at once */
+    LISTENER_ACCEPTS_A_TURN = 32,     /* so that a flood of connects leaves room for others */
+    LISTENER_CONNS_MAX = 4096,        /* 55 KiB each: 220 MiB */
+    LISTENER_CONNS_PER_ADDRESS_MAX = 256, /* an institution's clients may share one address */
+    LISTENER_HANDSHAKES_MAX = 8,      /* 2 ms of CPU each: a turn stays under 16 ms */
+    LISTENER_WAITING_MAX = 512,       /* accepted, waiting for their handshake */
+    H2_HEADER_LIST_MAX = 16384,       /* name + value + 32 each, as RFC 9113 6.5.2 counts */
+    H2_HEADERS_MAX = 96,              /* fields of one list: stock clients send about 12 */
+    H2_STREAM_WINDOW = 1 << 20,       /* inbound: a 1 Gbit/s link at 8 ms */
+    H2_CONN_WINDOW = 8 << 20,         /* several large requests at once */
+    H2_EMPTY_FRAMES_MAX = 100,        /* DATA without content in a row: nobody needs it */
+    H2_RESETS_MAX = 200,              /* burst of stream resets; then H2_RESETS_A_SECOND */
+    H2_RESETS_A_SECOND = 100,
+    H2_CONTINUATIONS_MAX = 8,         /* CVE-2024-28182; a 16 KiB list needs one */
+    H2_ACKS_MAX = 100,                /* unsent PING and SETTINGS answers: CVE-2019-9512 */
+    H2_SETTINGS_MAX = 32,             /* entries of one SETTINGS frame */
+    H2_FRAMES_BURST = 16384,          /* frames that carry nothing, before the rate counts */
+    GRPC_STREAMS_MAX = 128,           /* calls at once on a connection */
+    GRPC_STREAM_OUT_BYTES = 64 << 10, /* queued output at which a stream is asked no more */
+    GRPC_CONN_OUT_BYTES_MAX = 8 << 20,    /* a window-0 client with many calls holds this much */
+    GRPC_SERVER_OUT_BYTES_MAX = 256 << 20, /* all connections together */
+    GRPC_CONN_IN_BYTES_MAX = 32 << 20,    /* requests that one connection has announced */
+    GRPC_SERVER_IN_BYTES_MAX = 256 << 20, /* all connections together */
+    GRPC_TEXT_BYTES_MAX = 1024,       /* grpc-message: proxies cut longer ones */
+    GRPC_TRAILERS_MAX = 6,            /* custom trailers of one answer */
+    GRPC_TRAILER_BYTES_MAX = 256,
+    GRPC_METHODS_MAX = 128,           /* services of a node, reflection included */
+    GRPC_LISTENERS_MAX = 8,           /* addresses one server listens on */
+    GRPC_CONNS_PER_PEER_MAX = 64,     /* connections of one identity */
+    GRPC_PING_STRIKES_MAX = 2,        /* gRPC A8: then GOAWAY too_many_pings */
+    GRPC_WAITING_CALLS_MAX = 65536,   /* client: calls that wait for a free stream */
+};
+#define CONN_HANDSHAKE_NS (UINT64_C(5) * 1000000000)  /* TCP and TLS: 20 round trips round the earth */
+#define CONN_STALL_NS (UINT64_C(30) * 1000000000)     /* output that nobody takes */
+#define CONN_LINGER_NS (UINT64_C(1) * 1000000000)     /* after our end: lets the last bytes arrive */
+#define H2_PREFACE_NS (UINT64_C(5) * 1000000000)      /* preface and SETTINGS after the handshake */
+#define GRPC_BODY_STALL_NS (UINT64_C(30) * 1000000000) /* a request that stops growing */
+#define GRPC_IDLE_NS (UINT64_C(600) * 1000000000)     /* a connection without calls */
+#define GRPC_PING_NS (UINT64_C(7200) * 1000000000)    /* gRPC A9: asks a silent client for life */
+#define GRPC_PING_TIMEOUT_NS (UINT64_C(20) * 1000000000)
+#define GRPC_PING_BUSY_NS (UINT64_C(9) * 1000000000)  /* closer pings are strikes while calls run */
+#define GRPC_CONNECT_NS (UINT64_C(5) * 1000000000)
+
+static_assert(GRPC_MESSAGE_BYTES_MAX + 5 + CONN_FILL_BYTES < CONN_OUT_BYTES_MAX, "a message fits");
+static_assert(PEER_FRAME_BYTES_MAX + CONN_FILL_BYTES < CONN_OUT_BYTES_MAX, "a frame fits");
+static_assert(GRPC_MESSAGE_BYTES_MAX < GRPC_CONN_OUT_BYTES_MAX, "an answer fits its connection");
+static_assert(GRPC_MESSAGE_BYTES_MAX < GRPC_CONN_IN_BYTES_MAX, "a request fits its connection");
 
 #endif
