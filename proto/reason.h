@@ -1,0 +1,58 @@
+/* Why a request was refused: the values of the trailers `concordat-reason` and `concordat-retry`,
+ * and the reasons that a block's list of void requests keeps. What each means to a client is
+ * written in concordat/v1/ledger.proto. Numbers are stored and never reused. */
+#ifndef PROTO_REASON_H
+#define PROTO_REASON_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+enum retry { RETRY_YES, RETRY_LATER, RETRY_NEVER };
+
+/* name, number, gRPC status (a number of the gRPC specification), retry */
+#define REASONS(X)                                                                                 \
+    X(NONE, 0, 0, YES)                                                                             \
+    X(MALFORMED, 1, 3, NEVER)                                                                      \
+    X(TOO_LARGE, 2, 3, NEVER)                                                                      \
+    X(TOO_MUCH_WORK, 3, 3, NEVER)                                                                  \
+    X(WRONG_LEDGER, 4, 9, NEVER)                                                                   \
+    X(UNKNOWN_KEY, 5, 7, NEVER)                                                                    \
+    X(KEY_REVOKED, 6, 7, NEVER)                                                                    \
+    X(BAD_SIGNATURE, 7, 7, NEVER)                                                                  \
+    X(NOT_A_SIGNER, 8, 7, NEVER)                                                                   \
+    X(EXPIRED, 9, 9, NEVER)                                                                        \
+    X(REQUEST_ID_REUSED, 10, 6, NEVER)                                                             \
+    X(DUPLICATE, 11, 6, NEVER)                                                                     \
+    X(DENIED, 12, 7, NEVER)                                                                        \
+    X(NOT_FOUND, 13, 5, LATER)                                                                     \
+    X(BUSY, 14, 8, LATER)                                                                          \
+    X(RATE_LIMITED, 15, 8, LATER)                                                                  \
+    X(NO_LEADER, 16, 14, YES)                                                                      \
+    X(CATCHING_UP, 17, 14, YES)                                                                    \
+    X(DRAINING, 18, 14, YES)                                                                       \
+    X(LEDGER_FORKED, 19, 9, LATER)                                                                 \
+    X(DISK_LOW, 20, 8, LATER)                                                                      \
+    X(UNKNOWN_OUTCOME, 21, 10, YES)
+
+enum reason {
+#define REASON_ENUM(name, number, status, retry) REASON_##name = number,
+    REASONS(REASON_ENUM)
+#undef REASON_ENUM
+};
+
+/* "REQUEST_ID_REUSED": static text; "?" for a number that is no reason. */
+const char *reason_name(enum reason r);
+
+/* The gRPC status to answer with. */
+uint32_t reason_grpc_status(enum reason r);
+
+enum retry reason_retry(enum reason r);
+
+/* "yes", "later" or "never": static text. */
+const char *retry_name(enum retry r);
+
+/* The reason of that name; false: no such name (a newer node's). */
+bool reason_parse(struct bytes name, enum reason *ret);
+
+#endif

@@ -1,0 +1,312 @@
+/* The messages of the gRPC services as plain structs, for the server and for the command line.
+ * What each field means is written in concordat/v1/<service>.proto; names are the same.
+ *
+ * For every message there are
+ *   err NAME_decode(wire, arena, &ret, reterr)  INVALID: not such a message, or a text in it is no
+ *       UTF-8 or holds a NUL, or a hash has another size than 32; LIMIT: larger than
+ *       GRPC_MESSAGE_BYTES_MAX or than the arena allows. On success *ret and everything it points
+ *       to live in the arena; on failure nothing is written. Unknown fields are ignored.
+ *   void NAME_encode(message, buf)  appends the message; beyond the buffer's limit it sets overflow.
+ * Pure; any thread.
+ *
+ * Texts are `struct bytes`; in a decoded message each is followed by a NUL that its size does not
+ * count. To be encoded they must be valid UTF-8 without NUL. Lists are (pointer, count). */
+#ifndef PROTO_SERVICE_H
+#define PROTO_SERVICE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/err.h"
+
+/* Paths of the methods, for the server's table and for clients. */
+#define METHOD_SUBMIT "/concordat.v1.Ledger/Submit"
+#define METHOD_GET_OUTCOME "/concordat.v1.Ledger/GetOutcome"
+#define METHOD_WATCH "/concordat.v1.Ledger/Watch"
+#define METHOD_BALANCE "/concordat.v1.Query/Balance"
+#define METHOD_ROWS "/concordat.v1.Query/Rows"
+#define METHOD_STATEMENT "/concordat.v1.Query/Statement"
+#define METHOD_TRIAL_BALANCE "/concordat.v1.Query/TrialBalance"
+#define METHOD_LIST_CONTRACTS "/concordat.v1.Contracts/List"
+#define METHOD_GET_CONTRACT "/concordat.v1.Contracts/Get"
+#define METHOD_STATUS "/concordat.v1.Operator/Status"
+#define METHOD_HEALTH_CHECK "/grpc.health.v1.Health/Check"
+#define METHOD_HEALTH_WATCH "/grpc.health.v1.Health/Watch"
+
+/* ---- ledger.proto ---- */
+
+enum end { END_UNSPECIFIED, END_ACCEPTED, END_REJECTED, END_FAULT };
+
+struct event_outcome {
+    uint64_t position;
+    enum end end;
+    uint64_t contract_version;
+    struct bytes clause, text, kind;
+    uint32_t line;
+};
+
+struct at {
+    uint64_t height, time_ns, size;
+    uint8_t digest[32];
+};
+
+struct submit_request {
+    struct bytes envelope;
+};
+
+struct submit_reply {
+    uint64_t height, time_ns;
+    uint8_t request_hash[32];
+    struct event_outcome *outcomes;
+    size_t outcome_count;
+    uint8_t digest[32];
+    bool duplicate;
+};
+
+struct get_outcome_request {
+    struct bytes party;
+    uint8_t request_id[16]; /* must be there */
+    bool local;
+};
+
+struct watch_request {
+    uint64_t from_position;
+    struct bytes contract;
+    bool until_now;
+};
+
+struct watch_entry {
+    uint64_t position;
+    struct bytes record, outcome, effects;
+    uint64_t height, time_ns;
+    uint32_t kind; /* enum record_kind of proto/record.h */
+    uint8_t request_hash[32];
+    uint32_t event_index;
+    struct bytes contract;
+    uint64_t contract_version;
+    enum end end;
+};
+
+struct watch_reply {
+    struct watch_entry *entries;
+    size_t entry_count;
+    uint64_t next_position, size;
+};
+
+/* ---- query.proto ---- */
+
+enum { PAGE_SIZE_MAX = 1000 }; /* an item is under 4 KiB on average, a message under 4 MiB */
+
+struct account {
+    struct bytes contract, family, key;
+};
+
+struct balance_request {
+    struct account account;
+    bool local;
+};
+
+struct balance_reply {
+    struct at at;
+    int64_t quanta;
+    struct bytes amount, measure;
+    uint64_t postings;
+};
+
+struct rows_request {
+    struct bytes contract, table, key_prefix;
+    uint32_t page_size;
+    struct bytes page_token;
+    bool local;
+};
+
+struct row {
+    struct bytes key, fields;
+};
+
+struct rows_reply {
+    struct at at;
+    struct row *rows;
+    size_t row_count;
+    struct bytes next_page_token;
+};
+
+struct statement_request {
+    struct account account;
+    uint64_t from_position;
+    uint32_t page_size;
+    struct bytes page_token;
+    bool local;
+};
+
+struct posting {
+    uint64_t position, time_ns;
+    int32_t legal_date;
+    int64_t quanta, balance_quanta;
+    struct bytes amount, balance, other_family, other_key, clause;
+    uint64_t number;
+};
+
+struct statement_reply {
+    struct at at;
+    struct bytes measure;
+    struct posting *postings;
+    size_t posting_count;
+    struct bytes next_page_token;
+    int64_t balance_quanta;
+    struct bytes balance;
+};
+
+struct trial_balance_request {
+    uint32_t page_size;
+    struct bytes page_token;
+    bool local;
+};
+
+struct trial_balance_line {
+    struct bytes contract, family, measure;
+    uint64_t accounts;
+    struct bytes debit_quanta, credit_quanta;
+    int64_t sum_quanta;
+};
+
+struct trial_balance_reply {
+    struct at at;
+    struct trial_balance_line *lines;
+    size_t line_count;
+    struct bytes next_page_token;
+};
+
+/* ---- contracts.proto ---- */
+
+struct contract_info {
+    struct bytes name;
+    uint64_t version;
+    int32_t effective_date;
+    uint64_t replaces;
+    struct bytes title;
+    uint8_t text_hash[32], code_hash[32];
+    uint32_t text_size;
+    uint64_t position;
+    bool in_genesis;
+};
+
+struct list_contracts_request {
+    uint32_t page_size;
+    struct bytes page_token;
+    bool local;
+};
+
+struct list_contracts_reply {
+    struct at at;
+    struct contract_info *contracts;
+    size_t contract_count;
+    struct bytes next_page_token;
+};
+
+struct get_contract_request {
+    struct bytes name;
+    uint64_t version;
+    bool local;
+};
+
+struct get_contract_reply {
+    struct at at;
+    struct contract_info contract;
+    struct bytes text;
+};
+
+/* ---- operator.proto ---- */
+
+enum node_role {
+    NODE_ROLE_UNKNOWN,
+    NODE_ROLE_LEADER,
+    NODE_ROLE_VOTER,
+    NODE_ROLE_STANDBY,
+    NODE_ROLE_CATCHING_UP,
+};
+
+struct node_status {
+    uint64_t id;
+    struct bytes institution, name, peer_address, client_address;
+    enum node_role role;
+    bool self, connected;
+    bool has_last_contact;
+    uint64_t last_contact_ms;
+    uint64_t term, height, lag;
+    struct bytes software_version;
+    uint64_t disk_free_bytes, sync_p99_us;
+    bool has_certificate;
+    int64_t certificate_days_left;
+};
+
+enum health { HEALTH_UNSPECIFIED, HEALTH_GOOD, HEALTH_DEGRADED, HEALTH_NO_QUORUM };
+
+struct alarm_status {
+    struct bytes code, text, remedy, institution, node;
+    uint64_t since_ns;
+};
+
+struct status_request {
+    char none; /* the message has no fields */
+};
+
+struct status_reply {
+    struct at at;
+    enum health health;
+    uint8_t ledger_id[32];
+    struct bytes origin, zone;
+    uint32_t voters, quorum, voters_reachable, failures_survived;
+    uint64_t leader_id, term;
+    struct node_status *nodes;
+    size_t node_count;
+    struct alarm_status *alarms;
+    size_t alarm_count;
+    uint64_t clock_ns, uptime_ms;
+    bool draining;
+};
+
+/* ---- grpc/health/v1/health.proto ---- */
+
+enum serving_status { SERVING_UNKNOWN, SERVING, NOT_SERVING, SERVICE_UNKNOWN };
+
+struct health_check_request {
+    struct bytes service;
+};
+
+struct health_check_response {
+    enum serving_status status;
+};
+
+/* The messages that travel alone: decode and encode for each of them. */
+#define SERVICE_MESSAGES(X)                                                                        \
+    X(submit_request)                                                                              \
+    X(submit_reply)                                                                                \
+    X(get_outcome_request)                                                                         \
+    X(watch_request)                                                                               \
+    X(watch_reply)                                                                                 \
+    X(balance_request)                                                                             \
+    X(balance_reply)                                                                               \
+    X(rows_request)                                                                                \
+    X(rows_reply)                                                                                  \
+    X(statement_request)                                                                           \
+    X(statement_reply)                                                                             \
+    X(trial_balance_request)                                                                       \
+    X(trial_balance_reply)                                                                         \
+    X(list_contracts_request)                                                                      \
+    X(list_contracts_reply)                                                                        \
+    X(get_contract_request)                                                                        \
+    X(get_contract_reply)                                                                          \
+    X(status_request)                                                                              \
+    X(status_reply)                                                                                \
+    X(health_check_request)                                                                        \
+    X(health_check_response)
+
+#define SERVICE_DECLARE(name)                                                                      \
+    err name##_decode(struct bytes wire, struct arena *a, struct name **ret,                       \
+                      struct errtext *reterr) ERR_MUST_USE;                                        \
+    void name##_encode(const struct name *message, struct buf *buf);
+SERVICE_MESSAGES(SERVICE_DECLARE)
+#undef SERVICE_DECLARE
+
+#endif
