@@ -80,20 +80,20 @@ enum {
     GRPC_PING_STRIKES_MAX = 2,        /* gRPC A8: then GOAWAY too_many_pings */
     GRPC_WAITING_CALLS_MAX = 65536,   /* client: calls that wait for a free stream */
 };
-#define CONN_HANDSHAKE_NS (UINT64_C(5) * 1000000000)  /* TCP and TLS: 20 round trips round the earth */
+#define CONN_HANDSHAKE_NS (UINT64_C(5) * 1000000000)  /* TCP and TLS: 20 slow round trips */
 #define CONN_STALL_NS (UINT64_C(30) * 1000000000)     /* output that nobody takes */
 #define CONN_LINGER_NS (UINT64_C(1) * 1000000000)     /* after our end: lets the last bytes arrive */
 #define H2_PREFACE_NS (UINT64_C(5) * 1000000000)      /* preface and SETTINGS after the handshake */
-#define GRPC_BODY_STALL_NS (UINT64_C(30) * 1000000000) /* a request that stops growing */
+#define GRPC_BODY_STALL_NS (UINT64_C(30) * 1000000000)  /* a request that stops growing */
 #define GRPC_IDLE_NS (UINT64_C(600) * 1000000000)     /* a connection without calls */
 #define GRPC_PING_NS (UINT64_C(7200) * 1000000000)    /* gRPC A9: asks a silent client for life */
 #define GRPC_PING_TIMEOUT_NS (UINT64_C(20) * 1000000000)
 #define GRPC_PING_BUSY_NS (UINT64_C(9) * 1000000000)  /* closer pings are strikes while calls run */
 #define GRPC_CONNECT_NS (UINT64_C(5) * 1000000000)
 
-static_assert(GRPC_MESSAGE_BYTES_MAX + 5 + CONN_FILL_BYTES < CONN_OUT_BYTES_MAX, "a message fits");
-static_assert(PEER_FRAME_BYTES_MAX + CONN_FILL_BYTES < CONN_OUT_BYTES_MAX, "a frame fits");
-static_assert(GRPC_MESSAGE_BYTES_MAX < GRPC_CONN_OUT_BYTES_MAX, "an answer fits its connection");
-static_assert(GRPC_MESSAGE_BYTES_MAX < GRPC_CONN_IN_BYTES_MAX, "a request fits its connection");
+static_assert((int)GRPC_MESSAGE_BYTES_MAX + 5 + CONN_FILL_BYTES < CONN_OUT_BYTES_MAX, "a message fits");
+static_assert((int)PEER_FRAME_BYTES_MAX + CONN_FILL_BYTES < CONN_OUT_BYTES_MAX, "a frame fits");
+static_assert((int)GRPC_MESSAGE_BYTES_MAX < (int)GRPC_CONN_OUT_BYTES_MAX, "an answer fits");
+static_assert((int)GRPC_MESSAGE_BYTES_MAX < (int)GRPC_CONN_IN_BYTES_MAX, "a request fits");
 
 #endif

@@ -116,7 +116,7 @@ bool conn_is_open(const struct conn *conn);
 
 /* For the listener: release(ctx) runs once, when the handshake is done or failed (handshake =
  * true), and once when the connection goes away (handshake = false). */
-void conn_set_release(struct conn *conn, void (*release)(void *ctx, struct conn *conn, bool handshake),
-                      void *ctx);
+typedef void conn_release(void *ctx, struct conn *conn, bool handshake);
+void conn_set_release(struct conn *conn, conn_release *release, void *ctx);
 
 #endif

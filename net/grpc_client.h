@@ -24,7 +24,7 @@ struct grpc_client_call;
 
 struct grpc_channel_options {
     struct loop *loop;
-    const char *address;  /* "host:port" */
+    const char *address; /* "host:port" */
     struct tls_ctx *tls;  /* client context with ALPN grpc_alpn; NULL: cleartext, tests only */
     /* Whom to expect. expect_node: the server's certificate must carry a SAN URI of kind node;
      * institution and name (NULL: any) must then match too. Without it the CA list alone decides. */
