@@ -1,9 +1,11 @@
 /* Why a request was refused: the values of the trailers `concordat-reason` and `concordat-retry`,
  * and the reasons that a block's list of void requests keeps. What each means to a client is
- * written in concordat/v1/ledger.proto. Numbers are stored and never reused. */
+ * written in concordat/v1/ledger.proto. Numbers up to 31 are those with which ledger/ stores void
+ * requests; from 32 on they are the node's own. None is ever reused. */
 #ifndef PROTO_REASON_H
 #define PROTO_REASON_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -15,25 +17,29 @@ enum retry { RETRY_YES, RETRY_LATER, RETRY_NEVER };
     X(NONE, 0, 0, YES)                                                                             \
     X(MALFORMED, 1, 3, NEVER)                                                                      \
     X(TOO_LARGE, 2, 3, NEVER)                                                                      \
-    X(TOO_MUCH_WORK, 3, 3, NEVER)                                                                  \
-    X(WRONG_LEDGER, 4, 9, NEVER)                                                                   \
+    X(WRONG_LEDGER, 3, 9, NEVER)                                                                   \
+    X(UNSIGNED, 4, 16, NEVER)                                                                      \
     X(UNKNOWN_KEY, 5, 7, NEVER)                                                                    \
     X(KEY_REVOKED, 6, 7, NEVER)                                                                    \
-    X(BAD_SIGNATURE, 7, 7, NEVER)                                                                  \
+    X(SIGNED_TWICE, 7, 3, NEVER)                                                                   \
     X(NOT_A_SIGNER, 8, 7, NEVER)                                                                   \
-    X(EXPIRED, 9, 9, NEVER)                                                                        \
-    X(REQUEST_ID_REUSED, 10, 6, NEVER)                                                             \
-    X(DUPLICATE, 11, 6, NEVER)                                                                     \
-    X(DENIED, 12, 7, NEVER)                                                                        \
-    X(NOT_FOUND, 13, 5, LATER)                                                                     \
-    X(BUSY, 14, 8, LATER)                                                                          \
-    X(RATE_LIMITED, 15, 8, LATER)                                                                  \
-    X(NO_LEADER, 16, 14, YES)                                                                      \
-    X(CATCHING_UP, 17, 14, YES)                                                                    \
-    X(DRAINING, 18, 14, YES)                                                                       \
-    X(LEDGER_FORKED, 19, 9, LATER)                                                                 \
-    X(DISK_LOW, 20, 8, LATER)                                                                      \
-    X(UNKNOWN_OUTCOME, 21, 10, YES)
+    X(BAD_SIGNATURE, 9, 7, NEVER)                                                                  \
+    X(EXPIRED, 10, 9, NEVER)                                                                       \
+    X(REQUEST_ID_REUSED, 11, 6, NEVER)                                                             \
+    X(DUPLICATE, 12, 6, NEVER)                                                                     \
+    X(TOO_COSTLY, 13, 3, NEVER)                                                                    \
+    X(BLOCK_FULL, 14, 8, LATER)                                                                    \
+    X(DENIED, 32, 7, NEVER)                                                                        \
+    X(NOT_FOUND, 33, 5, LATER)                                                                     \
+    X(BAD_REQUEST, 34, 3, NEVER)                                                                   \
+    X(BUSY, 35, 8, LATER)                                                                          \
+    X(RATE_LIMITED, 36, 8, LATER)                                                                  \
+    X(NO_LEADER, 37, 14, YES)                                                                      \
+    X(CATCHING_UP, 38, 14, YES)                                                                    \
+    X(DRAINING, 39, 14, YES)                                                                       \
+    X(LEDGER_FORKED, 40, 9, LATER)                                                                 \
+    X(DISK_LOW, 41, 8, LATER)                                                                      \
+    X(UNKNOWN_OUTCOME, 42, 10, YES)
 
 enum reason {
 #define REASON_ENUM(name, number, status, retry) REASON_##name = number,
@@ -44,9 +50,10 @@ enum reason {
 /* "REQUEST_ID_REUSED": static text; "?" for a number that is no reason. */
 const char *reason_name(enum reason r);
 
-/* The gRPC status to answer with. */
+/* The number of the gRPC status to answer with. */
 uint32_t reason_grpc_status(enum reason r);
 
+/* Whether the same bytes may succeed at another time or node. */
 enum retry reason_retry(enum reason r);
 
 /* "yes", "later" or "never": static text. */

@@ -43,6 +43,7 @@ struct event_outcome {
     uint64_t contract_version;
     struct bytes clause, text, kind;
     uint32_t line;
+    struct bytes contract, action;
 };
 
 struct at {
@@ -84,6 +85,7 @@ struct watch_entry {
     uint32_t event_index;
     struct bytes contract;
     uint64_t contract_version;
+    struct bytes action;
     enum end end;
 };
 
@@ -98,7 +100,7 @@ struct watch_reply {
 enum { PAGE_SIZE_MAX = 1000 }; /* an item is under 4 KiB on average, a message under 4 MiB */
 
 struct account {
-    struct bytes contract, family, key;
+    struct bytes contract, place;
 };
 
 struct balance_request {
@@ -114,14 +116,14 @@ struct balance_reply {
 };
 
 struct rows_request {
-    struct bytes contract, table, key_prefix;
+    struct bytes contract, place;
     uint32_t page_size;
     struct bytes page_token;
     bool local;
 };
 
 struct row {
-    struct bytes key, fields;
+    struct bytes json;
 };
 
 struct rows_reply {
@@ -140,11 +142,11 @@ struct statement_request {
 };
 
 struct posting {
-    uint64_t position, time_ns;
-    int32_t legal_date;
+    uint64_t number, position;
+    uint32_t ordinal;
+    uint64_t time_ns;
     int64_t quanta, balance_quanta;
-    struct bytes amount, balance, other_family, other_key, clause;
-    uint64_t number;
+    struct bytes amount, balance, counter, clause;
 };
 
 struct statement_reply {
@@ -166,7 +168,8 @@ struct trial_balance_request {
 struct trial_balance_line {
     struct bytes contract, family, measure;
     uint64_t accounts;
-    struct bytes debit_quanta, credit_quanta;
+    int64_t debit_quanta, credit_quanta;
+    struct bytes debit, credit;
     int64_t sum_quanta;
 };
 
@@ -187,8 +190,7 @@ struct contract_info {
     struct bytes title;
     uint8_t text_hash[32], code_hash[32];
     uint32_t text_size;
-    uint64_t position;
-    bool in_genesis;
+    uint64_t height;
 };
 
 struct list_contracts_request {
