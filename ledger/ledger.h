@@ -55,7 +55,7 @@ struct rules_program;
     X(REQUEST_ID_REUSED, 11, NEVER) /* the id was answered for other bytes */                      \
     X(DUPLICATE, 12, NEVER)        /* a second copy of an answered request (void only) */          \
     X(TOO_COSTLY, 13, NEVER)       /* summed static bounds above REQUEST_*_MAX */                  \
-    X(BLOCK_FULL, 14, LATER)       /* the block holds more events than EVENTS_MAX (void only) */
+    X(BLOCK_FULL, 14, LATER)       /* the block holds more than a block may (void only) */
 
 enum ledger_reason {
 #define LEDGER_REASON_ENUM(name, number, retry) LEDGER_##name = number,
@@ -67,6 +67,10 @@ enum ledger_retry { LEDGER_RETRY_YES, LEDGER_RETRY_LATER, LEDGER_RETRY_NEVER };
 
 /* "EXPIRED" and so on; static text. An unknown number reads "UNKNOWN". */
 const char *ledger_reason_name(enum ledger_reason reason);
+
+/* Whether a request with these costs still fits a block that holds `sum`; adds them if so. */
+struct ledger_cost;
+bool ledger_cost_add(struct ledger_cost *sum, const struct ledger_cost *cost);
 
 /* Whether sending the same bytes again can help. */
 enum ledger_retry ledger_reason_retry(enum ledger_reason reason);
@@ -156,6 +160,13 @@ uint64_t ledger_timer_next_ns(const struct ledger *l);
 
 /* ---- admission -------------------------------------------------------------------------------- */
 
+/* Summed static bounds of a request. A block may hold at most EVENTS_MAX events and REQUEST_STEPS_MAX,
+ * REQUEST_EFFECTS_MAX, REQUEST_BYTES_MAX in sum; what is beyond becomes void as BLOCK_FULL, so the
+ * block builder adds up and stops in time. */
+struct ledger_cost {
+    int64_t events, steps, effects, bytes;
+};
+
 /* One signature to verify: pure Ed25519 of `message` by `public_key`. */
 struct ledger_check {
     uint8_t public_key[32];
@@ -172,7 +183,7 @@ struct ledger_admission {
     struct bytes on_behalf;
     uint8_t request_id[16];
     uint8_t request_hash[32];
-    uint32_t event_count;
+    struct ledger_cost cost;
     bool governance;                /* every event is of the reserved contract `ledger` */
     /* OK: what a worker has still to verify before the request may be proposed. */
     uint8_t message[64];            /* what was signed: tag and digest of the body; message_size bytes */
@@ -254,11 +265,10 @@ err ledger_query_request(const struct ledger *l, struct bytes party, const uint8
                          struct arena *a, struct ledger_request_state *ret,
                          struct errtext *reterr) ERR_MUST_USE;
 
-/* An account is named by contract, family and the textual values of its keys, in order. */
-struct ledger_account_name {
-    struct bytes contract, family;
-    const struct bytes *keys;
-    size_t key_count;
+/* An account or the rows of a table, as people write them: contract "solar.roquefort" and place
+ * "wallet[c01]", "supply[2026-07-01]" or "supply". */
+struct ledger_place {
+    struct bytes contract, place;
 };
 
 struct ledger_balance {
@@ -271,7 +281,7 @@ struct ledger_balance {
 
 /* The balance; an account never posted to stands at zero. NOT_FOUND: contract or family; INVALID: a
  * key that does not read as its type. */
-err ledger_query_balance(const struct ledger *l, const struct ledger_account_name *name,
+err ledger_query_balance(const struct ledger *l, const struct ledger_place *place,
                          struct arena *a, struct ledger_balance *ret,
                          struct errtext *reterr) ERR_MUST_USE;
 
@@ -294,14 +304,14 @@ struct ledger_posting {
 };
 
 /* Postings of an account in order, oldest first, with the running balance. */
-err ledger_query_statement(const struct ledger *l, const struct ledger_account_name *name,
+err ledger_query_statement(const struct ledger *l, const struct ledger_place *place,
                            struct ledger_page *page, struct arena *a,
                            struct ledger_posting **ret, size_t *ret_count,
                            struct errtext *reterr) ERR_MUST_USE;
 
-/* Rows of a table in key order as JSON objects, keys first. key_prefix: textual values of the first
- * keys, may be none. NOT_FOUND, INVALID as above. */
-err ledger_query_rows(const struct ledger *l, const struct ledger_account_name *table,
+/* Rows of a table in key order as JSON objects, keys first. The place may
+ * give all keys, the first ones or none. NOT_FOUND, INVALID as above. */
+err ledger_query_rows(const struct ledger *l, const struct ledger_place *place,
                       struct ledger_page *page, struct arena *a, struct bytes **ret,
                       size_t *ret_count, struct errtext *reterr) ERR_MUST_USE;
 
