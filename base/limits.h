@@ -45,7 +45,7 @@ enum {
 /* ---- net: connections, HTTP/2, gRPC ---- */
 enum {
     POOL_THREADS_MAX = 16,            /* a node is a small machine; more only adds switching */
-    TLS_CERTS_MAX = 64,               /* CA certificates in one trust list: 7 institutions, 8 each */
+    TLS_CERTS_MAX = 64,               /* CA certificates in one list: 7 institutions, 8 each */
     CONN_FILL_BYTES = 256 << 10,      /* output gathered before a send: 4 full TLS writes deep */
     CONN_OUT_BYTES_MAX = 6 << 20,     /* hard stop: one gRPC message or peer frame and a reserve */
     LISTENER_BACKLOG = 512,           /* a fleet of clients that reconnects at once */
@@ -82,7 +82,7 @@ enum {
 };
 #define CONN_HANDSHAKE_NS (UINT64_C(5) * 1000000000)  /* TCP and TLS: 20 slow round trips */
 #define CONN_STALL_NS (UINT64_C(30) * 1000000000)     /* output that nobody takes */
-#define CONN_LINGER_NS (UINT64_C(1) * 1000000000)     /* after our end: lets the last bytes arrive */
+#define CONN_LINGER_NS (UINT64_C(1) * 1000000000)     /* so that the last bytes arrive */
 #define H2_PREFACE_NS (UINT64_C(5) * 1000000000)      /* preface and SETTINGS after the handshake */
 #define GRPC_BODY_STALL_NS (UINT64_C(30) * 1000000000)  /* a request that stops growing */
 #define GRPC_IDLE_NS (UINT64_C(600) * 1000000000)     /* a connection without calls */
@@ -91,9 +91,38 @@ enum {
 #define GRPC_PING_BUSY_NS (UINT64_C(9) * 1000000000)  /* closer pings are strikes while calls run */
 #define GRPC_CONNECT_NS (UINT64_C(5) * 1000000000)
 
-static_assert((int)GRPC_MESSAGE_BYTES_MAX + 5 + CONN_FILL_BYTES < CONN_OUT_BYTES_MAX, "a message fits");
+static_assert((int)GRPC_MESSAGE_BYTES_MAX + CONN_FILL_BYTES < CONN_OUT_BYTES_MAX, "an answer fits");
 static_assert((int)PEER_FRAME_BYTES_MAX + CONN_FILL_BYTES < CONN_OUT_BYTES_MAX, "a frame fits");
 static_assert((int)GRPC_MESSAGE_BYTES_MAX < (int)GRPC_CONN_OUT_BYTES_MAX, "an answer fits");
 static_assert((int)GRPC_MESSAGE_BYTES_MAX < (int)GRPC_CONN_IN_BYTES_MAX, "a request fits");
+
+/* ---- consensus ---- */
+enum {
+    LOG_CACHE_BYTES_MAX = 64 << 20,   /* payloads kept for followers: 64 full blocks */
+    APPEND_ENTRIES_MAX = 1024,        /* in one frame: bounds what a decoder allocates */
+    APPEND_FRAME_HEAD_BYTES_MAX = 128, /* AppendEntries without its entries, and one entry's head */
+    MANIFEST_BYTES_MAX = 256 << 10,   /* of a checkpoint: some thousand file names with digests */
+    READS_WAITING_MAX = 4096,         /* linearizable reads that wait for one confirmation */
+};
+/* A frame may raise the term by this much at most: a year of elections at ten a second, ten times
+ * over; so that no peer can use up the terms in one message. */
+#define TERM_JUMP_MAX (UINT64_C(1) << 32)
+/* Of terms, indexes and sequence numbers: sums of two of them do not wrap. */
+#define RAFT_NUMBER_MAX (UINT64_C(1) << 62)
+
+static_assert(BLOCK_BYTES_MAX + APPEND_FRAME_HEAD_BYTES_MAX <= PEER_FRAME_BYTES_MAX,
+              "an entry fits a frame");
+static_assert(MANIFEST_BYTES_MAX + 1024 <= PEER_FRAME_BYTES_MAX, "a manifest fits a frame");
+
+/* ---- keys and peer links ---- */
+enum {
+    VERIFIER_KEYS_MAX = 256, /* decoded public keys a verifier keeps: some 1 KiB each */
+    KEYFILE_BYTES_MAX = 64 << 10, /* a PEM chain of five certificates with their texts */
+};
+
+/* ---- rules: numbers and civil time ---- */
+enum {
+    DURATION_TEXT_BYTES_MAX = 4096, /* the longest string(n); bounds the exact sum's stack */
+};
 
 #endif
