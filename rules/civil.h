@@ -61,8 +61,7 @@ int32_t civil_day_weekday(int32_t day);
 /* Day of the year, 1 January is 1. */
 int32_t civil_day_of_year(int32_t day);
 
-/* ISO 8601 week, 1 to 53, of the ISO year *ret_year (0 and 10000 are not reached by valid days
- * except 9999-12-31's week, which is 9999-W52). */
+/* ISO 8601 week, 1 to 53, of the ISO year *ret_year. */
 int32_t civil_day_iso_week(int32_t day, int32_t *ret_year);
 
 /* First day of the month of the day. */

@@ -4,7 +4,8 @@
  * bid's price is not below the offer's. With lb, lo the last matched prices and nb, no the prices
  * of the first bid and offer not completely served, every price in [max(lo, nb), min(lb, no)]
  * clears this volume; the price is its middle, rounded down. Invariants: bought = sold; no buyer
- * pays more and no seller gets less than its limit. Usable without the language. Pure; any thread. */
+ * pays more and no seller gets less than its limit. Usable without the language. Pure; any thread.
+ */
 #ifndef RULES_CLEAR_H
 #define RULES_CLEAR_H
 
@@ -12,7 +13,7 @@
 
 #include "rules/num.h"
 
-/* One order, in quanta of the market's measures. Quantity 0 takes no part; prices may be negative. */
+/* One order, in quanta of the market's measures. Quantity 0 takes no part; a price may be < 0. */
 struct clear_order {
     int128 quantity, price;
 };
