@@ -30,54 +30,19 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "proto/reason.h"
+#include "proto/record.h"
 
 struct kv;
 struct kv_options;
 struct ledger;
 struct rules_program;
 
-/* ---- refusals -------------------------------------------------------------------------------- */
-
-/* Name (also the text of the concordat-reason trailer), number, retry. Numbers are stored with void
- * requests and are never reused. */
-#define LEDGER_REASONS(X)                                                                          \
-    X(NONE, 0, NEVER)                                                                              \
-    X(MALFORMED, 1, NEVER)         /* the bytes are no Envelope, or break its rules */             \
-    X(TOO_LARGE, 2, NEVER)         /* more bytes, events or signatures than allowed */             \
-    X(WRONG_LEDGER, 3, NEVER)      /* made for another ledger */                                   \
-    X(UNSIGNED, 4, NEVER)          /* no signature at all */                                       \
-    X(UNKNOWN_KEY, 5, NEVER)       /* a signing key that no party has registered (yet) */          \
-    X(KEY_REVOKED, 6, NEVER)       /* a signing key that was revoked */                            \
-    X(SIGNED_TWICE, 7, NEVER)      /* two keys of one party */                                     \
-    X(NOT_A_SIGNER, 8, NEVER)      /* on_behalf is none of the signing parties */                  \
-    X(BAD_SIGNATURE, 9, NEVER)     /* the mathematics say no */                                    \
-    X(EXPIRED, 10, NEVER)          /* not_after lies before now */                                 \
-    X(REQUEST_ID_REUSED, 11, NEVER) /* the id was answered for other bytes */                      \
-    X(DUPLICATE, 12, NEVER)        /* a second copy of an answered request (void only) */          \
-    X(TOO_COSTLY, 13, NEVER)       /* summed static bounds above REQUEST_*_MAX */                  \
-    X(BLOCK_FULL, 14, LATER)       /* the block holds more than a block may (void only) */
-
-enum ledger_reason {
-#define LEDGER_REASON_ENUM(name, number, retry) LEDGER_##name = number,
-    LEDGER_REASONS(LEDGER_REASON_ENUM)
-#undef LEDGER_REASON_ENUM
-};
-
-enum ledger_retry { LEDGER_RETRY_YES, LEDGER_RETRY_LATER, LEDGER_RETRY_NEVER };
-
-/* "EXPIRED" and so on; static text. An unknown number reads "UNKNOWN". */
-const char *ledger_reason_name(enum ledger_reason reason);
-
-/* Whether a request with these costs still fits a block that holds `sum`; adds them if so. */
-struct ledger_cost;
-bool ledger_cost_add(struct ledger_cost *sum, const struct ledger_cost *cost);
-
-/* Whether sending the same bytes again can help. */
-enum ledger_retry ledger_reason_retry(enum ledger_reason reason);
+/* ---- refusals: reasons and their numbers are those of proto/reason.h ------------------------- */
 
 enum { LEDGER_TEXT_MAX = 256 };
 struct ledger_refusal {
-    enum ledger_reason reason;
+    enum reason reason;
     char text[LEDGER_TEXT_MAX]; /* for people, with the path of the bad field: body.events[3].args */
 };
 
@@ -91,9 +56,10 @@ struct ledger_outcome {
     enum ledger_end end;
     uint32_t line;              /* of the contract's text; 0 for clauses 0.x */
     struct bytes clause;        /* rejected, fault: "2", "0.3" */
-    struct bytes text;          /* rejected: the reason; fault: its kind */
+    struct bytes text;          /* rejected: the reason */
+    struct bytes kind;          /* fault: "divide", ... */
     struct bytes contract, action;
-    uint32_t contract_version;  /* 0: no such contract, or no version in force */
+    uint64_t contract_version;  /* 0: no such contract, or no version in force */
 };
 
 /* The one answer to a request, for ever. */
@@ -162,10 +128,14 @@ uint64_t ledger_timer_next_ns(const struct ledger *l);
 
 /* Summed static bounds of a request. A block may hold at most EVENTS_MAX events and REQUEST_STEPS_MAX,
  * REQUEST_EFFECTS_MAX, REQUEST_BYTES_MAX in sum; what is beyond becomes void as BLOCK_FULL, so the
- * block builder adds up and stops in time. */
+ * block builder adds up and stops in time. The limits are those of genesis. */
 struct ledger_cost {
     int64_t events, steps, effects, bytes;
 };
+
+/* Adds the costs if a block that holds *sum has still room for them; else false, and no change. */
+bool ledger_cost_add(const struct ledger *l, struct ledger_cost *sum,
+                     const struct ledger_cost *cost);
 
 /* One signature to verify: pure Ed25519 of `message` by `public_key`. */
 struct ledger_check {
@@ -208,12 +178,20 @@ bool ledger_checks_of(const struct ledger *l, struct bytes envelope, struct aren
 
 /* ---- apply ------------------------------------------------------------------------------------ */
 
+/* A committed block of the log. */
+struct ledger_input {
+    uint64_t raft_index;
+    struct bytes block;   /* as proposed; must stay readable until finish */
+    const bool *verified; /* verified[i]: this node's workers verified all signatures of envelope i;
+                             NULL: none; must stay readable until finish */
+};
+
 /* What became of one envelope of the block. */
 struct ledger_applied {
     struct bytes on_behalf;       /* empty if the envelope does not decode */
     uint8_t request_id[16];
     uint8_t request_hash[32];
-    enum ledger_reason reason;    /* NONE: it is recorded; otherwise it is void */
+    enum reason reason;    /* NONE: it is recorded; otherwise it is void */
     struct ledger_answer answer;  /* recorded: its answer. DUPLICATE: the first answer if its block
                                      is finished before this one, else no outcomes */
 };
@@ -226,12 +204,11 @@ struct ledger_result {
     uint64_t accepted, rejected, faults, voids, timers; /* counts */
 };
 
-/* Starts applying a block (bytes as proposed; must stay readable until finish). verified[i] says
- * that this node's workers verified all signatures of envelope i; verified may be NULL (none).
- * An err leaves the ledger as it was and means that the log itself is wrong, so the node must stop:
- * INVALID: no block. CONFLICT: height, previous hash or time do not follow the last block. */
-err ledger_apply_begin(struct ledger *l, uint64_t raft_index, struct bytes block,
-                       const bool *verified, struct errtext *reterr) ERR_MUST_USE;
+/* Starts applying a block. An err leaves the ledger as it was and means that the log itself is
+ * wrong, so the node must stop: INVALID, LIMIT, UNSUPPORTED: no block. CONFLICT: height, previous
+ * hash or time do not follow the last block. */
+err ledger_apply_begin(struct ledger *l, const struct ledger_input *input,
+                       struct errtext *reterr) ERR_MUST_USE;
 
 /* Applies at least one and about event_budget events; true when all are done and finish is due. An
  * atomic request is one step. */
@@ -242,26 +219,33 @@ bool ledger_apply_step(struct ledger *l, uint32_t event_budget);
 const struct ledger_result *ledger_apply_finish(struct ledger *l);
 
 /* begin, all steps, finish. */
-err ledger_block_apply(struct ledger *l, uint64_t raft_index, struct bytes block,
-                       const bool *verified, const struct ledger_result **ret,
-                       struct errtext *reterr) ERR_MUST_USE;
+err ledger_block_apply(struct ledger *l, const struct ledger_input *input,
+                       const struct ledger_result **ret, struct errtext *reterr) ERR_MUST_USE;
 
 /* ---- queries ---------------------------------------------------------------------------------- */
-/* Pure reads of the last finished block. Each can fail with IO (the database) besides what it says.
- * Lists are paged: `limit` items at most, and a token to go on from, empty at the end. */
+/* Pure reads of the last finished block. Each can fail with IO or CORRUPT (the database) besides
+ * what it says. Everything returned lives in the arena; one of LEDGER_QUERY_ARENA_MAX bytes does.
+ * Lists are paged: `limit` items at most (0: LEDGER_PAGE_MAX), and a token to go on from, empty at
+ * the start and at the end. */
+enum { LEDGER_PAGE_MAX = 1000 };
 
 enum ledger_found { LEDGER_FOUND_NOTHING, LEDGER_FOUND_ANSWER, LEDGER_FOUND_VOID };
+
+struct ledger_request_id {
+    struct bytes party; /* on_behalf */
+    uint8_t id[16];
+};
 
 struct ledger_request_state {
     enum ledger_found found;
     struct ledger_answer answer;   /* ANSWER */
-    enum ledger_reason reason;     /* VOID: the latest reason, with the block that lists it */
+    enum reason reason;            /* VOID: the latest reason, and the block that lists it */
     uint8_t request_hash[32];      /* VOID */
     uint64_t height;               /* VOID */
 };
 
-/* What became of (party, request id). */
-err ledger_query_request(const struct ledger *l, struct bytes party, const uint8_t request_id[16],
+/* What became of a request. */
+err ledger_query_request(const struct ledger *l, const struct ledger_request_id *request,
                          struct arena *a, struct ledger_request_state *ret,
                          struct errtext *reterr) ERR_MUST_USE;
 
@@ -273,6 +257,7 @@ struct ledger_place {
 
 struct ledger_balance {
     struct bytes key;      /* stored form */
+    struct bytes measure;  /* "EUR" */
     int64_t quanta;
     struct bytes amount;   /* "-7.85 EUR" */
     uint64_t postings;
@@ -281,15 +266,8 @@ struct ledger_balance {
 
 /* The balance; an account never posted to stands at zero. NOT_FOUND: contract or family; INVALID: a
  * key that does not read as its type. */
-err ledger_query_balance(const struct ledger *l, const struct ledger_place *place,
-                         struct arena *a, struct ledger_balance *ret,
-                         struct errtext *reterr) ERR_MUST_USE;
-
-struct ledger_page {
-    struct bytes token; /* in: where to go on, empty at first. out: empty at the end; in the arena */
-    uint32_t limit;     /* in: 1 .. LEDGER_PAGE_MAX, else LEDGER_PAGE_MAX */
-};
-enum { LEDGER_PAGE_MAX = 1000 };
+err ledger_query_balance(const struct ledger *l, const struct ledger_place *place, struct arena *a,
+                         struct ledger_balance *ret, struct errtext *reterr) ERR_MUST_USE;
 
 struct ledger_posting {
     uint64_t number;        /* 1, 2, ... in the account */
@@ -299,47 +277,85 @@ struct ledger_posting {
     int64_t quanta;         /* credits positive */
     int64_t balance;        /* after it */
     struct bytes amount, balance_amount; /* printed */
-    struct bytes counter;   /* JSON of the other account: ["wallet","c01"] */
+    struct bytes counter;   /* the other account: wallet[c01], or origin (issued) */
     struct bytes clause;    /* of the contract */
 };
 
-/* Postings of an account in order, oldest first, with the running balance. */
-err ledger_query_statement(const struct ledger *l, const struct ledger_place *place,
-                           struct ledger_page *page, struct arena *a,
-                           struct ledger_posting **ret, size_t *ret_count,
+struct ledger_statement_query {
+    struct ledger_place place;
+    uint64_t from_position; /* postings of this position and later ones */
+    struct bytes token;
+    uint32_t limit;
+};
+
+struct ledger_statement {
+    struct ledger_balance balance; /* now, so at the end of the last page */
+    struct ledger_posting *postings;
+    size_t count;
+    struct bytes token;
+};
+
+/* Postings of an account, oldest first, with the running balance. NOT_FOUND, INVALID as above. */
+err ledger_query_statement(const struct ledger *l, const struct ledger_statement_query *query,
+                           struct arena *a, struct ledger_statement *ret,
                            struct errtext *reterr) ERR_MUST_USE;
 
-/* Rows of a table in key order as JSON objects, keys first. The place may
- * give all keys, the first ones or none. NOT_FOUND, INVALID as above. */
-err ledger_query_rows(const struct ledger *l, const struct ledger_place *place,
-                      struct ledger_page *page, struct arena *a, struct bytes **ret,
-                      size_t *ret_count, struct errtext *reterr) ERR_MUST_USE;
+struct ledger_rows_query {
+    struct ledger_place place; /* the table, with none, the first or all of its keys */
+    struct bytes token;
+    uint32_t limit;
+};
+
+struct ledger_rows {
+    struct bytes *json; /* {"keys":["2026-07-01","hall"],"row":{"energy":"1.000 Wh"}} */
+    size_t count;
+    struct bytes token;
+};
+
+/* Rows of a table in key order. NOT_FOUND, INVALID as above. */
+err ledger_query_rows(const struct ledger *l, const struct ledger_rows_query *query,
+                      struct arena *a, struct ledger_rows *ret,
+                      struct errtext *reterr) ERR_MUST_USE;
 
 struct ledger_trial_line {
-    struct bytes contract, family;
-    struct bytes measure;           /* "EUR" */
-    uint64_t accounts;              /* that were ever posted to */
-    int64_t debits, credits;        /* sums of negative and of positive balances, in quanta */
+    struct bytes contract, family, measure;
+    uint64_t accounts;       /* that were ever posted to, the issuance account included */
+    int64_t debits, credits; /* sums of the negative and of the positive balances, in quanta */
     struct bytes debits_amount, credits_amount;
 };
 
-/* Every family of every contract, with both sums, computed from the stored accounts; debits plus
- * credits is zero in each, and the caller may check it. LIMIT: a sum beyond int64. */
-err ledger_query_trial(const struct ledger *l, struct arena *a, struct ledger_trial_line **ret,
-                       size_t *ret_count, struct errtext *reterr) ERR_MUST_USE;
+struct ledger_trial {
+    struct ledger_trial_line *lines; /* by contract, then family */
+    size_t count;
+};
+
+/* Every family that was ever posted to, computed from all stored accounts; debits plus credits is
+ * zero in each. LIMIT: a sum beyond int64. */
+err ledger_query_trial(const struct ledger *l, struct arena *a, struct ledger_trial *ret,
+                       struct errtext *reterr) ERR_MUST_USE;
 
 struct ledger_record {
     struct ledger_outcome outcome;
-    struct bytes record;               /* canonical bytes; the Merkle leaf is over these */
+    struct record record;              /* decoded; views into bytes */
+    struct bytes bytes;                /* canonical; the Merkle leaf is over these */
     struct bytes outcome_json, effects_json;
-    uint8_t request_hash[32];
-    uint32_t event_index;
-    uint64_t height, time_ns;
 };
 
-/* Records from a position on, at most `limit` and at most about 1 MiB; fewer at the end. */
-err ledger_query_records(const struct ledger *l, uint64_t from, uint32_t limit, struct arena *a,
-                         struct ledger_record **ret, size_t *ret_count,
+struct ledger_records {
+    struct ledger_record *records;
+    size_t count;
+    uint64_t next; /* position to go on from */
+};
+
+struct ledger_records_query {
+    uint64_t from;
+    uint32_t limit; /* 0: LEDGER_PAGE_MAX */
+    struct bytes contract; /* empty: all */
+};
+
+/* Records from a position on: fewer than the limit at the end, or when they pass about 1 MiB. */
+err ledger_query_records(const struct ledger *l, const struct ledger_records_query *query,
+                         struct arena *a, struct ledger_records *ret,
                          struct errtext *reterr) ERR_MUST_USE;
 
 /* The block's bytes as applied. NOT_FOUND. */
@@ -348,20 +364,29 @@ err ledger_query_block(const struct ledger *l, uint64_t height, struct buf *ret,
 
 struct ledger_void {
     uint8_t request_hash[32];
-    enum ledger_reason reason;
+    enum reason reason;
     uint32_t index; /* of the envelope in the block */
+};
+
+struct ledger_voids {
+    struct ledger_void *voids;
+    size_t count;
 };
 
 /* The requests of a block that were void. */
 err ledger_query_voids(const struct ledger *l, uint64_t height, struct arena *a,
-                       struct ledger_void **ret, size_t *ret_count,
-                       struct errtext *reterr) ERR_MUST_USE;
+                       struct ledger_voids *ret, struct errtext *reterr) ERR_MUST_USE;
+
+/* SHA-256 over (u32 key length, key, u32 value length, value) of the replicated families, family by
+ * family in key order: equal on all nodes at a height. Reads everything; for tests and audits. */
+err ledger_state_digest(const struct ledger *l, uint8_t ret[32],
+                        struct errtext *reterr) ERR_MUST_USE;
 
 /* ---- contracts and governed tables: in memory, views live until the next finish --------------- */
 
 struct ledger_contract {
     struct bytes name;
-    uint32_t version;
+    uint64_t version;
     struct bytes title, text;
     int32_t effective;              /* civil day, days since 1970-01-01 */
     uint8_t text_hash[32], code_hash[32];
@@ -374,7 +399,7 @@ const struct ledger_contract *ledger_contracts(const struct ledger *l, size_t *r
 
 /* One version, or the highest if version is 0. NULL if there is none. */
 const struct ledger_contract *ledger_contract_find(const struct ledger *l, struct bytes name,
-                                                   uint32_t version);
+                                                   uint64_t version);
 
 struct ledger_named_key {
     struct bytes name;
