@@ -104,15 +104,15 @@ enum {
     MANIFEST_BYTES_MAX = 256 << 10,   /* of a checkpoint: some thousand file names with digests */
     READS_WAITING_MAX = 4096,         /* linearizable reads that wait for one confirmation */
 };
-/* A frame may raise the term by this much at most: a year of elections at ten a second, ten times
- * over; so that no peer can use up the terms in one message. */
+/* A frame may raise the term by this much at most: thirteen years of ten elections a second; so
+ * that no peer can use up the terms. */
 #define TERM_JUMP_MAX (UINT64_C(1) << 32)
 /* Of terms, indexes and sequence numbers: sums of two of them do not wrap. */
 #define RAFT_NUMBER_MAX (UINT64_C(1) << 62)
 
-static_assert(BLOCK_BYTES_MAX + APPEND_FRAME_HEAD_BYTES_MAX <= PEER_FRAME_BYTES_MAX,
+static_assert((int)BLOCK_BYTES_MAX + (int)APPEND_FRAME_HEAD_BYTES_MAX <= (int)PEER_FRAME_BYTES_MAX,
               "an entry fits a frame");
-static_assert(MANIFEST_BYTES_MAX + 1024 <= PEER_FRAME_BYTES_MAX, "a manifest fits a frame");
+static_assert((int)MANIFEST_BYTES_MAX + 1024 <= (int)PEER_FRAME_BYTES_MAX, "a manifest fits");
 
 /* ---- keys and peer links ---- */
 enum {
@@ -124,5 +124,23 @@ enum {
 enum {
     DURATION_TEXT_BYTES_MAX = 4096, /* the longest string(n); bounds the exact sum's stack */
 };
+
+/* ---- server: requests, blocks and reads under way in one node ---- */
+enum {
+    VERIFY_JOBS_MAX = 8192,           /* signature jobs queued: under a second of two workers */
+    INFLIGHT_MAX = 16384,             /* requests without an answer yet: seconds of work */
+    INFLIGHT_BYTES_MAX = 64 << 20,    /* their envelopes: what a node may hold for clients */
+    BLOCKS_PROPOSED_MAX = 4,          /* proposed and not applied here: more adds only latency */
+    APPLY_STEP_EVENTS = 16,           /* between two looks at the clock while applying */
+    READS_MAX = 16384,                /* queries that wait for a confirmed term */
+    CATCH_UP_BLOCKS = 64,             /* a node further behind says so instead of answering */
+};
+#define APPLY_SLICE_NS (UINT64_C(5) * 1000000)       /* then the loop turns: heartbeats go first */
+#define SUBMIT_TIMEOUT_NS (UINT64_C(30) * 1000000000) /* then a waiting client hears UNKNOWN */
+#define READ_TIMEOUT_NS (UINT64_C(5) * 1000000000)    /* several elections */
+#define CLOCK_AHEAD_NS_MAX (UINT64_C(2) * 1000000000) /* of a block over the voters' median clock */
+#define GOSSIP_NS (UINT64_C(1) * 1000000000)          /* how old a figure in status may be */
+#define DRAIN_NS (UINT64_C(10) * 1000000000)          /* SIGTERM: calls in flight get this long */
+#define DISK_LOW_BYTES (UINT64_C(512) << 20)          /* alarm: eight log segments and some state */
 
 #endif
