@@ -143,4 +143,32 @@ enum {
 #define DRAIN_NS (UINT64_C(10) * 1000000000)          /* SIGTERM: calls in flight get this long */
 #define DISK_LOW_BYTES (UINT64_C(512) << 20)          /* alarm: eight log segments and some state */
 
+/* ---- storage: the Raft log ---- */
+enum {
+    LOG_SEGMENT_BYTES = 64 << 20,     /* a new file every 60 full blocks; read at once at start */
+    LOG_SEGMENT_BYTES_MAX = 256 << 20, /* of a file that is read: more is not ours */
+    LOG_SEGMENTS_MAX = 4096,          /* 256 GiB of log: snapshots should have cut it long before */
+    LOG_ENTRY_BYTES_MAX = 2 << 20,    /* what a peer frame may carry */
+    LOG_JOB_BYTES_MAX = 16 << 20,     /* entries of one job, heads included: atomic in one write */
+    LOG_GROUP_BYTES_MAX = 4 << 20,    /* jobs that share a sync: 20 ms of a disk of 200 MB/s */
+    LOG_MANIFEST_BYTES_MAX = 1 << 20, /* the manifest of a checkpoint and the owner's intents */
+    LOG_ENTRY_TYPE_MAX = 127,         /* types above are the log's own records */
+};
+
+static_assert(LOG_JOB_BYTES_MAX + 4096 <= LOG_SEGMENT_BYTES, "a job fits a segment");
+static_assert(LOG_SEGMENT_BYTES <= LOG_SEGMENT_BYTES_MAX, "what is written can be read");
+static_assert((int)PEER_FRAME_BYTES_MAX <= (int)LOG_ENTRY_BYTES_MAX, "a frame's entry fits the log");
+static_assert((int)MANIFEST_BYTES_MAX < (int)LOG_MANIFEST_BYTES_MAX, "a manifest fits");
+
+/* ---- storage: key-value ---- */
+enum {
+    KV_FAMILIES_MAX = 32,              /* each costs a memtable and files */
+    KV_FAMILY_NAME_MAX = 32,
+    KV_PREFIX_BYTES_MAX = 255,
+    KV_WRITE_BUFFER_BYTES = 24 << 20,  /* all families; twice that while one flush runs */
+    KV_BLOCK_CACHE_BYTES = 48 << 20,   /* a node stays under 256 MiB with 250,000 readings */
+    KV_OPEN_FILES_MAX = 256,           /* table files kept open */
+    KV_BACKGROUND_JOBS = 2,            /* one flush and one compaction: nodes have two cores */
+};
+
 #endif
