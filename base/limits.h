@@ -171,4 +171,58 @@ enum {
     KV_BACKGROUND_JOBS = 2,            /* one flush and one compaction: nodes have two cores */
 };
 
+/* ---- rules: the language (section 17 of its definition unless said otherwise) ---- */
+enum {
+    RULES_NAME_MAX = 40,           /* characters of a name */
+    RULES_NESTING_MAX = 64,        /* of expressions */
+    RULES_TREE_DEPTH_MAX = 512,    /* of an expression with its chains: 150 KiB of stack */
+    RULES_BLOCKS_MAX = 16,         /* nesting of blocks */
+    RULES_CLAUSE_MAX = 8,          /* characters of a clause number */
+    RULES_REASON_MAX = 200,        /* bytes of the text after else */
+    RULES_TEXT_MAX = 4096,         /* n of string(n) and bytes(n) */
+    RULES_LIST_MAX = 10000,        /* items of a list, rows of a table per first key */
+    RULES_PARTY_MAX = 64,          /* characters of a party name */
+    RULES_KEYS_MAX = 8,            /* key fields of a table, family or tally */
+    RULES_FIELDS_MAX = 256,        /* fields of a record or row */
+    RULES_ARGS_MAX = 60,           /* of an event: sets of them are 64-bit masks */
+    RULES_SLOTS_MAX = 4096,        /* names bound in one event: 128 KiB of values */
+    RULES_SIGNERS_MAX = 8,         /* of one event */
+    RULES_TIMERS_WAITING_MAX = 10000, /* of one contract */
+    RULES_TIMER_DELAY_S = 60,      /* at least, so that a timer cannot make its own loop */
+    RULES_REGISTRY_LINES_MAX = 256, /* a few currencies for each place of a region */
+    RULES_REGISTRY_BYTES_MAX = 64 << 10,
+    RULES_ARGS_DEPTH_MAX = 8,      /* nesting of encoded arguments */
+    RULES_JSON_DEPTH_MAX = 32,     /* of an input line: arguments and what is around them */
+    RULES_JSON_BYTES_MAX = 4 << 20, /* of an input line */
+    RULES_STEPS_MAX = 5000000,     /* of one event: some 40 ms */
+    RULES_EFFECTS_MAX = 50000,
+    RULES_BYTES_MAX = 16 << 20,    /* effects and trace of one event */
+    RULES_ARENA_MAX = 64 << 20,    /* as section 12.2 counts it */
+    RULES_COMPILE_ARENA_MAX = 256 << 20, /* a text of the greatest size has under 262,144 tokens */
+};
+/* What rules_apply may take from its arena: section 12.2 counts 16 bytes a scalar, memory holds 32,
+ * and effects exist once as structures and once as bytes. */
+#define RULES_APPLY_ARENA_MAX (UINT64_C(1) << 30)
+
+static_assert((int)RULES_PARTY_MAX == (int)NAME_BYTES_MAX, "a signer's name is a party");
+
+/* ---- the ledger's state ---- */
+enum {
+    ROW_BYTES_MAX = 64 << 20,         /* a key or value in the state: the arena of one event */
+    ROW_CACHE_BYTES_MAX = 32 << 20,   /* some 150,000 rows of 100 bytes stay in memory */
+    ROW_CACHE_SLOT_BYTES = 96,        /* the map's own memory a row, on average */
+    ROW_COUNTS_BYTES_MAX = 16 << 20,  /* 100,000 first keys whose rows are counted */
+    ACCOUNTS_CACHED_MAX = 1 << 18,    /* 300 bytes each: 75 MiB; others are read when touched */
+    PARTIES_MAX = 1 << 16,            /* signers of one ledger, all in memory: 40 MiB with keys */
+    CONTRACTS_MAX = 4096,             /* versions of all contracts, all compiled */
+    TIMERS_WAITING_MAX = 10000,       /* of one contract (rules 1, section 17) */
+    RECORDS_ANSWER_BYTES_MAX = 1 << 20, /* records of one page: a quarter of a gRPC message */
+    LEDGER_QUERY_ARENA_MAX = 128 << 20, /* one page of the largest rows */
+};
+/* Changes of one block: three times REQUEST_BYTES_MAX, which bounds the text of its effects. Only a
+ * contract that a majority deployed comes near. */
+#define OVERLAY_BYTES_MAX (UINT64_C(4) << 30)
+/* What a contract's examples may cost at deployment, as steps: five deployments fill a block. */
+#define DEPLOY_STEPS (REQUEST_STEPS_MAX / 5)
+
 #endif
