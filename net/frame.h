@@ -38,6 +38,7 @@ struct frame {
 struct frame_reader {
     struct buf partial; /* owned: the beginning of a frame whose end has not come yet */
     size_t size_max;    /* of a frame's bytes */
+    bool delivered;     /* partial was handed out whole; the next call clears it */
 };
 
 /* size_max is the greatest number of bytes of one frame (without header). */
