@@ -14,10 +14,10 @@
 #include "rules/num.h"
 
 enum {
-    CIVIL_DAY_MIN = -719162,   /* 0001-01-01 */
-    CIVIL_DAY_MAX = 2932896,   /* 9999-12-31 */
-    CIVIL_DATE_TEXT_MAX = 11,  /* YYYY-MM-DD and NUL */
-    CIVIL_TIME_TEXT_MAX = 31,  /* YYYY-MM-DDThh:mm:ss.nnnnnnnnnZ and NUL */
+    CIVIL_DAY_MIN = -719162,      /* 0001-01-01 */
+    CIVIL_DAY_MAX = 2932896,      /* 9999-12-31 */
+    CIVIL_DATE_TEXT_MAX = 11,     /* YYYY-MM-DD and NUL */
+    CIVIL_TIME_TEXT_MAX = 31,     /* YYYY-MM-DDThh:mm:ss.nnnnnnnnnZ and NUL */
     CIVIL_DURATION_TEXT_MAX = 23, /* -9223372036.854775808s and NUL */
 };
 #define CIVIL_SECONDS_MIN (INT64_C(86400) * CIVIL_DAY_MIN)
@@ -92,12 +92,10 @@ enum num_end civil_zone_parse(struct bytes text, struct civil_zone *ret) NUM_MUS
 
 /* Seconds that local time is ahead of UTC at the instant. CIVIL before the local year 1997 in a
  * zone with summer time. */
-enum num_end civil_zone_offset(struct civil_zone zone, int64_t seconds,
-                               int32_t *ret) NUM_MUST_USE;
+enum num_end civil_zone_offset(struct civil_zone zone, int64_t seconds, int32_t *ret) NUM_MUST_USE;
 
 /* The local day of an instant: `day(t, zone)`. CIVIL, RANGE. */
-enum num_end civil_time_day(struct civil_time t, struct civil_zone zone,
-                            int32_t *ret) NUM_MUST_USE;
+enum num_end civil_time_day(struct civil_time t, struct civil_zone zone, int32_t *ret) NUM_MUST_USE;
 
 /* The first instant of a local day: `midnight(d, zone)`. CIVIL, RANGE. */
 enum num_end civil_day_midnight(int32_t day, struct civil_zone zone,

@@ -26,8 +26,8 @@ struct clear_side {
 };
 
 struct clear_price {
-    bool traded;          /* false: no price, all shares are zero */
-    int128 price;         /* floor((least + greatest) / 2) */
+    bool traded;            /* false: no price, all shares are zero */
+    int128 price;           /* floor((least + greatest) / 2) */
     int128 least, greatest; /* the ends of the interval of clearing prices */
 };
 

@@ -115,7 +115,8 @@ enum num_mode {
     NUM_CEILING,   /* towards plus infinity */
 };
 
-/* The mode of the word `half_up`, `half_even`, `down`, `up`, `floor`, `ceiling`; false otherwise. */
+/* The mode of the word `half_up`, `half_even`, `down`, `up`, `floor`, `ceiling`; false otherwise.
+ */
 bool num_mode_parse(struct bytes word, enum num_mode *ret);
 
 /* The word of a mode: static text. */
