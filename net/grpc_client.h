@@ -27,7 +27,7 @@ struct grpc_channel_options {
     const char *address; /* "host:port" */
     struct tls_ctx *tls;  /* client context with ALPN grpc_alpn; NULL: cleartext, tests only */
     /* Whom to expect. expect_node: the server's certificate must carry a SAN URI of kind node;
-     * institution and name (NULL: any) must then match too. Without it the CA list alone decides. */
+     * institution and name (NULL: any) must then match too. Else the CA list alone decides. */
     bool expect_node;
     const char *institution, *name;
     uint64_t connect_timeout_ns; /* 0: GRPC_CONNECT_NS */

@@ -34,13 +34,13 @@ struct tls_peer {
     struct identity identity;
     uint64_t not_before_s, not_after_s; /* Unix seconds */
     bool expiry_forgiven;               /* it, or its CA, is outside its validity now */
-    struct bytes leaf;                  /* DER, owned by the tls */
-    struct bytes spki;                  /* DER of the public key, inside leaf's owner */
+    struct bytes leaf;                  /* DER; these three are owned by the tls */
+    struct bytes spki;                  /* DER of its public key */
     struct bytes root;                  /* DER of the CA its chain ends in */
 };
 
 /* The last word on a certificate whose chain holds, before the handshake ends. Returns false to
- * refuse it (the other side gets the alert "access denied"), with a reason. Loop thread. */
+ * refuse it (the other side gets the alert "bad certificate"), with a reason. Loop thread. */
 typedef bool tls_accept(void *ctx, const struct tls_peer *peer, struct errtext *reterr);
 
 enum tls_cert_need {
@@ -54,7 +54,8 @@ struct tls_options {
     size_t ca_count;
     struct bytes chain;       /* PEM: own certificate first, then its CAs up to the root */
     struct bytes key;         /* PEM private key of the first; empty: none (client only) */
-    struct bytes crl;         /* PEM certificate revocation lists; empty: none are checked */
+    struct bytes crl;         /* PEM revocation lists; a CA without a list here is not checked, an
+                                 expired list refuses everybody (unless expiry is forgiven) */
     const char *const *alpn;  /* NULL-terminated, best first; NULL: no ALPN */
     enum tls_cert_need need;
     bool want_identity;       /* refuse a certificate without one valid SAN URI */
