@@ -133,6 +133,7 @@ enum {
     BLOCKS_PROPOSED_MAX = 4,          /* proposed and not applied here: more adds only latency */
     APPLY_STEP_EVENTS = 16,           /* between two looks at the clock while applying */
     READS_MAX = 16384,                /* queries that wait for a confirmed term */
+    ARENA_SLACK = 8192,               /* rounding of what an arena holds besides its main content */
     CATCH_UP_BLOCKS = 64,             /* a node further behind says so instead of answering */
 };
 #define APPLY_SLICE_NS (UINT64_C(5) * 1000000)       /* then the loop turns: heartbeats go first */
@@ -224,5 +225,20 @@ enum {
 #define OVERLAY_BYTES_MAX (UINT64_C(4) << 30)
 /* What a contract's examples may cost at deployment, as steps: five deployments fill a block. */
 #define DEPLOY_STEPS (REQUEST_STEPS_MAX / 5)
+
+/* ---- proto: genesis ---- */
+enum {
+    CA_CERTS_MAX = 8,            /* of an institution: the one in use, its successor, and spares */
+    GOVERNANCE_KEYS_MAX = 8,     /* of an institution: persons who may sign for it */
+    OFFICERS_MAX = 32,           /* of an institution: who registers its parties */
+    SPKI_BYTES_MAX = 128,        /* a P-256 SubjectPublicKeyInfo takes 91 */
+    MEASURES_MAX = 256,          /* lines of the registry (rules 1, section 4.2) */
+    MEASURE_BYTES_MAX = 128,     /* one line of it */
+    GENESIS_PARTIES_MAX = 4096,  /* parties known from the start; later ones are registered */
+    GENESIS_CONTRACTS_MAX = 64,  /* contracts in force from the start */
+    HEAD_INTERVAL_MS_MIN = 100,  /* ten signed heads a second are as good as one a block */
+    HEAD_INTERVAL_MS_MAX = 3600000, /* an hour: longer, and a receipt is no answer */
+    GENESIS_ARENA_MAX = 8 << 20, /* decoding one: every list at its limit */
+};
 
 #endif

@@ -56,7 +56,7 @@ struct envelope {
 
 /* Decodes and checks a whole envelope; *ret and its events are in the arena, views point into wire.
  * INVALID with the path of the bad field ("body.events[3].args: ..."); LIMIT for what is over a
- * limit of base/limits.h. The arena needs ENVELOPE_ARENA_MAX bytes at most. */
+ * limit of base/limits.h; DENIED if there is no signature at all. The arena needs ENVELOPE_ARENA_MAX bytes at most. */
 err envelope_decode(struct bytes wire, struct arena *a, struct envelope **ret,
                     struct errtext *reterr) ERR_MUST_USE;
 #define ENVELOPE_ARENA_MAX (sizeof(struct envelope) + EVENTS_MAX * sizeof(struct event) + 64)

@@ -101,7 +101,8 @@ struct genesis {
 /* Decodes and checks a genesis: every list ascending, names and addresses well formed, every
  * institution named exists, every institution has a node, no key used twice, limits within those of
  * base/limits.h. Certificates and contracts are not looked into. *ret is in the arena; views point
- * into wire. INVALID with the path, LIMIT, UNSUPPORTED (version). */
+ * into wire. INVALID with the path, LIMIT, UNSUPPORTED (version). The arena needs GENESIS_ARENA_MAX
+ * bytes at most. */
 err genesis_decode(struct bytes wire, struct arena *a, struct genesis **ret,
                    struct errtext *reterr) ERR_MUST_USE;
 
