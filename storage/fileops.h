@@ -1,7 +1,7 @@
 /* The file calls that storage makes, as a struct of functions: a node uses the system's, tests use
- * a disk in memory that loses unsynced writes, tears them, fills up or answers EIO at a chosen
- * call. Every function answers a negative errno on failure; none of them retries a failed write or
- * sync, because after a failed sync the kernel may have dropped the pages (the caller must stop). */
+ * a disk in memory that loses unsynced writes, tears them, fills up or answers EIO at a chosen call.
+ * Every function answers a negative errno on failure. None retries a failed write or sync: after a
+ * failed sync the kernel may have dropped the pages, so the caller must stop. */
 #ifndef STORAGE_FILEOPS_H
 #define STORAGE_FILEOPS_H
 

@@ -120,7 +120,7 @@ void logstore_drain(struct logstore *ls);
 void logstore_run(struct logstore *ls);
 
 /* Why jobs fail, for people; "" while none has. Lives as long as the store. */
-const char *logstore_failure(const struct logstore *ls);
+const char *logstore_failure(struct logstore *ls);
 
 /* Term, type and size of a completed entry. NOT_FOUND: not in the log. */
 err logstore_peek(const struct logstore *ls, uint64_t index,
