@@ -95,6 +95,8 @@ static void faults_come_in_their_order(void **state)
     assert_int_equal(split(-1, 0), NUM_NEGATIVE);
     assert_int_equal(split(1, 3), NUM_NEGATIVE); /* before the overflow of the sum */
     assert_int_equal(split(0, 2), NUM_OVERFLOW); /* the sum, also when nothing is shared */
+    weights[2] = 0;
+    assert_int_equal(split(0, 3), NUM_OVERFLOW); /* and also when it overflowed earlier */
     assert_int_equal(split(1, 0), NUM_WEIGHTS);
     weights[0] = weights[1] = 0;
     assert_int_equal(split(1, 2), NUM_WEIGHTS);
