@@ -1,0 +1,269 @@
+#include "server/config.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <yaml.h>
+
+#include "base/mem.h"
+#include "base/require.h"
+
+enum kind { KIND_TEXT, KIND_PATH, KIND_U32, KIND_LEVEL };
+
+struct key {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+    bool optional;
+    uint32_t least, most; /* KIND_U32 */
+};
+
+#define AT(field) offsetof(struct config, field)
+static const struct key KEYS[] = {
+    {"institution", KIND_TEXT, AT(institution), false, 0, 0},
+    {"node", KIND_TEXT, AT(node), false, 0, 0},
+    {"data", KIND_PATH, AT(data), false, 0, 0},
+    {"genesis", KIND_PATH, AT(genesis), false, 0, 0},
+    {"genesis_signatures", KIND_PATH, AT(genesis_signatures), false, 0, 0},
+    {"listen_client", KIND_TEXT, AT(listen_client), false, 0, 0},
+    {"listen_peer", KIND_TEXT, AT(listen_peer), false, 0, 0},
+    {"certificate", KIND_PATH, AT(certificate), false, 0, 0},
+    {"private_key", KIND_PATH, AT(private_key), false, 0, 0},
+    /* Below 100 ms a busy machine elects for no reason; above a minute nobody waits. */
+    {"election_timeout_ms", KIND_U32, AT(election_timeout_ms), true, 100, 60000},
+    {"heartbeat_ms", KIND_U32, AT(heartbeat_ms), true, 10, 10000},
+    {"workers", KIND_U32, AT(workers), true, 1, 64},
+    {"log_level", KIND_LEVEL, AT(log_level), true, 0, 0},
+};
+enum { KEY_COUNT = sizeof KEYS / sizeof *KEYS };
+
+struct reading {
+    const char *path;
+    struct config *config;
+    struct errtext *reterr;
+    bool seen[KEY_COUNT];
+};
+
+static char **text_at(struct config *c, const struct key *k)
+{
+    return (char **)((char *)c + k->offset);
+}
+
+static err fail_at(struct reading *r, size_t line, const char *what, const char *value)
+{
+    return err_fail(r->reterr, ERR_INVALID, "%s:%zu: %s '%.100s'", r->path, line + 1, what, value);
+}
+
+/* A path of the file is relative to the file's own folder. */
+static char *resolve(const char *config_path, const char *path)
+{
+    const char *slash = strrchr(config_path, '/');
+    if (path[0] == '/' || slash == NULL) {
+        return mem_text(path);
+    }
+    size_t folder = (size_t)(slash - config_path) + 1;
+    char *full = mem_new(folder + strlen(path) + 1, 1);
+    memcpy(full, config_path, folder);
+    memcpy(full + folder, path, strlen(path) + 1);
+    return full;
+}
+
+static err set_u32(struct reading *r, const struct key *k, const char *value, size_t line)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long v = strtoul(value, &end, 10);
+    bool digits = value[0] >= '0' && value[0] <= '9' && *end == '\0' && errno == 0;
+    if (!digits || v < k->least || v > k->most) {
+        return err_fail(r->reterr, ERR_INVALID,
+                        "%s:%zu: %s must be a number from %u to %u, not '%.40s'", r->path, line + 1,
+                        k->name, k->least, k->most, value);
+    }
+    *(uint32_t *)((char *)r->config + k->offset) = (uint32_t)v;
+    return err_ok();
+}
+
+static err set_level(struct reading *r, const char *value, size_t line)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            r->config->log_level = (enum log_level)i;
+            return err_ok();
+        }
+    }
+    return fail_at(r, line, "log_level is debug, info, warn or error, not", value);
+}
+
+static err set_value(struct reading *r, size_t key, const char *value, size_t line)
+{
+    const struct key *k = &KEYS[key];
+    if (r->seen[key]) {
+        return fail_at(r, line, "given twice:", k->name);
+    }
+    r->seen[key] = true;
+    switch (k->kind) {
+    case KIND_U32:
+        return set_u32(r, k, value, line);
+    case KIND_LEVEL:
+        return set_level(r, value, line);
+    case KIND_TEXT:
+    case KIND_PATH:
+        if (value[0] == '\0') {
+            return fail_at(r, line, "needs a value:", k->name);
+        }
+        *text_at(r->config, k) = k->kind == KIND_PATH ? resolve(r->path, value) : mem_text(value);
+        return err_ok();
+    }
+    return err_ok();
+}
+
+static err unknown_key(struct reading *r, const char *name, size_t line)
+{
+    char known[ERR_TEXT_MAX / 2] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < KEY_COUNT && at < sizeof known; i++) {
+        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i == 0 ? "" : ", ",
+                               KEYS[i].name);
+    }
+    return err_fail(r->reterr, ERR_INVALID, "%s:%zu: unknown key '%.60s'; known keys: %s", r->path,
+                    line + 1, name, known);
+}
+
+static err find_key(struct reading *r, const char *name, size_t line, size_t *ret)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (strcmp(name, KEYS[i].name) == 0) {
+            *ret = i;
+            return err_ok();
+        }
+    }
+    return unknown_key(r, name, line);
+}
+
+/* One step through the document: a flat mapping of scalars and nothing else. */
+static err take_event(struct reading *r, const yaml_event_t *ev, int *depth, size_t *key)
+{
+    size_t line = ev->start_mark.line;
+    const char *text = ev->type == YAML_SCALAR_EVENT ? (const char *)ev->data.scalar.value : "";
+    switch (ev->type) {
+    case YAML_SCALAR_EVENT:
+        if (ev->data.scalar.length != strlen(text)) {
+            return fail_at(r, line, "a NUL character in", text);
+        }
+        if (*depth != 1) {
+            return fail_at(r, line, "expected 'key: value' lines, found", text);
+        }
+        if (*key == KEY_COUNT) {
+            return find_key(r, text, line, key);
+        }
+        TRY(set_value(r, *key, text, line));
+        *key = KEY_COUNT;
+        return err_ok();
+    case YAML_MAPPING_START_EVENT:
+        if ((*depth)++ > 0) {
+            return fail_at(r, line, "a nested mapping is not expected at",
+                           KEYS[*key % KEY_COUNT].name);
+        }
+        return err_ok();
+    case YAML_MAPPING_END_EVENT:
+        (*depth)--;
+        return err_ok();
+    case YAML_SEQUENCE_START_EVENT:
+    case YAML_ALIAS_EVENT:
+        return fail_at(r, line, "only 'key: value' lines are expected", "");
+    case YAML_NO_EVENT:
+    case YAML_STREAM_START_EVENT:
+    case YAML_STREAM_END_EVENT:
+    case YAML_DOCUMENT_START_EVENT:
+    case YAML_DOCUMENT_END_EVENT:
+    case YAML_SEQUENCE_END_EVENT:
+        return err_ok();
+    }
+    return err_ok();
+}
+
+static err parse_file(struct reading *r, FILE *file)
+{
+    yaml_parser_t parser;
+    err e = err_ok();
+    int depth = 0;
+    size_t key = KEY_COUNT;
+    bool end = false;
+    if (!yaml_parser_initialize(&parser)) {
+        die("out of memory");
+    }
+    yaml_parser_set_input_file(&parser, file);
+    while (!failed(e) && !end) {
+        yaml_event_t ev;
+        if (!yaml_parser_parse(&parser, &ev)) {
+            e = fail_at(r, parser.problem_mark.line,
+                        "not YAML:", parser.problem == NULL ? "" : parser.problem);
+            break;
+        }
+        end = ev.type == YAML_STREAM_END_EVENT;
+        e = take_event(r, &ev, &depth, &key);
+        yaml_event_delete(&ev);
+    }
+    yaml_parser_delete(&parser);
+    return e;
+}
+
+static err check_complete(struct reading *r)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (!r->seen[i] && !KEYS[i].optional) {
+            return err_fail(r->reterr, ERR_INVALID, "%s: the key '%s' is missing", r->path,
+                            KEYS[i].name);
+        }
+    }
+    if (r->config->heartbeat_ms * 3 > r->config->election_timeout_ms) {
+        return err_fail(r->reterr, ERR_INVALID,
+                        "%s: heartbeat_ms (%u) must be at most a third of election_timeout_ms (%u)",
+                        r->path, r->config->heartbeat_ms, r->config->election_timeout_ms);
+    }
+    return err_ok();
+}
+
+err config_load(const char *path, struct config *ret, struct errtext *reterr)
+{
+    struct config c = {
+        .election_timeout_ms = 1000,
+        .heartbeat_ms = 100,
+        .workers = 2,
+        .log_level = LOG_LEVEL_INFO,
+    };
+    struct reading r = {.path = path, .config = &c, .reterr = reterr};
+    require(path != NULL);
+    require(ret != NULL);
+    *ret = (struct config){0};
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        return err_fail(reterr, ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    err e = parse_file(&r, file);
+    if (!failed(e)) {
+        e = check_complete(&r);
+    }
+    fclose(file);
+    if (failed(e)) {
+        config_done(&c);
+        return e;
+    }
+    *ret = c;
+    return err_ok();
+}
+
+void config_done(struct config *c)
+{
+    require(c != NULL);
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (KEYS[i].kind == KIND_TEXT || KEYS[i].kind == KIND_PATH) {
+            free(*text_at(c, &KEYS[i]));
+        }
+    }
+    *c = (struct config){0};
+}

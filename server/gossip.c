@@ -1,0 +1,148 @@
+/* What nodes tell each other once a second, so that each can show the status of all without asking
+ * anybody, and so that two that reached different digests at one height find out.
+ *
+ *   u8 version | u64 term | u64 height | u64 position | 32 digest | u8 role | u8 draining
+ *   | u64 disk free | u64 sync p99 us | i64 certificate days left | u32 size, version text */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cursor.h"
+#include "base/log.h"
+#include "server/parts.h"
+#include "server/version.h"
+#include "storage/dir.h"
+
+enum { GOSSIP_VERSION = 1, GOSSIP_BYTES_MAX = 256 };
+
+void alarm_raise(struct node *n, enum alarm_code code, uint64_t node, const char *fmt, ...)
+{
+    struct raised *r = &n->raised[code];
+    bool first = r->since_ns == 0;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(r->text, sizeof r->text, fmt, ap);
+    va_end(ap);
+    r->node = node;
+    if (first) {
+        r->since_ns = clock_wall_ns(&n->clock);
+        log_error("alarm: %s", r->text);
+    }
+}
+
+struct told *gossip_of(struct node *n, uint64_t id)
+{
+    struct told *free_slot = NULL;
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        if (n->told[i].id == id) {
+            return &n->told[i];
+        }
+        if (n->told[i].id == 0 && free_slot == NULL) {
+            free_slot = &n->told[i];
+        }
+    }
+    return free_slot;
+}
+
+static void describe_self(struct node *n, struct told *t)
+{
+    struct ledger_head head = ledger_head(n->ledger);
+    struct logstore_stats log;
+    logstore_stats(n->log, &log);
+    int64_t left_s = n->certificate_not_after_s - (int64_t)(clock_wall_ns(&n->clock) / NS_PER_S);
+    *t = (struct told){
+        .id = n->id,
+        .received_ns = loop_now_ns(n->loop),
+        .term = n->term,
+        .height = head.height,
+        .position = head.position,
+        .role = (uint8_t)n->role,
+        .draining = n->draining,
+        .disk_free_bytes = n->disk_free_bytes,
+        .sync_p99_us = log.sync_p99_ns / NS_PER_US,
+        .certificate_days_left = left_s / 86400 - (left_s < 0),
+    };
+    memcpy(t->digest, head.digest, 32);
+    snprintf(t->version, sizeof t->version, "%s", CONCORDAT_VERSION);
+}
+
+void gossip_describe_self(struct node *n)
+{
+    struct told *self = gossip_of(n, n->id);
+    if (self != NULL) {
+        describe_self(n, self);
+    }
+}
+
+void gossip_send(struct node *n)
+{
+    struct errtext why;
+    struct told *self = gossip_of(n, n->id);
+    uint64_t ids[NODES_MAX];
+    if (failed(dir_free_bytes(n->config.data, &n->disk_free_bytes, &why))) {
+        n->disk_free_bytes = 0;
+    }
+    if (self == NULL) {
+        return;
+    }
+    describe_self(n, self);
+    struct buf frame;
+    buf_init(&frame, GOSSIP_BYTES_MAX);
+    buf_put_u8(&frame, GOSSIP_VERSION);
+    buf_put_u64(&frame, self->term);
+    buf_put_u64(&frame, self->height);
+    buf_put_u64(&frame, self->position);
+    buf_put(&frame, self->digest, 32);
+    buf_put_u8(&frame, self->role);
+    buf_put_u8(&frame, self->draining);
+    buf_put_u64(&frame, self->disk_free_bytes);
+    buf_put_u64(&frame, self->sync_p99_us);
+    buf_put_i64(&frame, self->certificate_days_left);
+    buf_put_sized(&frame, bytes_text(self->version));
+    struct bytes part = buf_bytes(&frame);
+    size_t count = peer_ids(n->links, ids);
+    for (size_t i = 0; i < count; i++) {
+        err e = peer_send(n->links, ids[i], FRAME_GOSSIP, &part, 1);
+        (void)e; /* A node that is down hears the next one. */
+    }
+    buf_done(&frame);
+}
+
+/* Two ledgers of one height must have one digest: otherwise one of the nodes computed something
+ * else, and neither may decide alone which. */
+static void compare_digest(struct node *n, const struct told *t)
+{
+    struct ledger_head head = ledger_head(n->ledger);
+    if (t->height == head.height && memcmp(t->digest, head.digest, 32) != 0) {
+        alarm_raise(n, ALARM_DIVERGED, t->id,
+                    "node %llu has another digest than this node at height %llu",
+                    (unsigned long long)t->id, (unsigned long long)head.height);
+    }
+}
+
+void gossip_receive(struct node *n, uint64_t from, struct bytes frame)
+{
+    struct cursor c = cursor_of(frame);
+    struct told *slot = gossip_of(n, from);
+    uint8_t version = cursor_u8(&c);
+    struct told t = {.id = from, .received_ns = loop_now_ns(n->loop)};
+    t.term = cursor_u64(&c);
+    t.height = cursor_u64(&c);
+    t.position = cursor_u64(&c);
+    cursor_copy(&c, t.digest, 32);
+    t.role = cursor_u8(&c);
+    t.draining = cursor_u8(&c) != 0;
+    t.disk_free_bytes = cursor_u64(&c);
+    t.sync_p99_us = cursor_u64(&c);
+    t.certificate_days_left = cursor_i64(&c);
+    struct bytes text = cursor_sized(&c, sizeof t.version - 1);
+    if (version != GOSSIP_VERSION || !cursor_done(&c) || slot == NULL) {
+        return; /* A newer node tells more elsewhere; an older one nothing. */
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        bool plain = text.data[i] > ' ' && text.data[i] < 127;
+        t.version[i] = plain ? (char)text.data[i] : '?';
+    }
+    *slot = t;
+    compare_digest(n, &t);
+}

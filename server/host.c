@@ -1,0 +1,404 @@
+/* The host of the Raft driver: its clock, its log on disk, its packets and its timer. The driver
+ * may not be called from inside these functions, so whatever follows from them is posted. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/require.h"
+#include "crypto/random.h"
+#include "server/parts.h"
+#include "storage/dir.h"
+
+/* A write on its way through the log store, with the views it needs. */
+struct write {
+    struct logstore_job job;
+    struct consensus_job *from;
+    struct logstore_entry entries[];
+};
+
+static uint64_t host_now_ms(void *ctx)
+{
+    struct node *n = ctx;
+    uint64_t now = clock_monotonic_ns(&n->clock) / NS_PER_MS;
+    n->clock_ms = now > n->clock_ms ? now : n->clock_ms;
+    return n->clock_ms;
+}
+
+static uint64_t host_wall_ns(void *ctx)
+{
+    struct node *n = ctx;
+    return clock_wall_ns(&n->clock);
+}
+
+static void set_job(struct write *w, struct consensus_job *job)
+{
+    struct logstore_job *to = &w->job;
+    *to =
+        (struct logstore_job){.ctx = w, .term = job->term, .vote = job->vote, .first = job->first};
+    switch (job->kind) {
+    case CONSENSUS_JOB_HARD:
+        to->kind = LOGSTORE_HARD;
+        return;
+    case CONSENSUS_JOB_ENTRIES:
+        to->kind = LOGSTORE_ENTRIES;
+        to->entries = w->entries;
+        to->entries_count = job->count;
+        for (uint32_t i = 0; i < job->count; i++) {
+            const struct entry *e = job->entries[i];
+            w->entries[i] = (struct logstore_entry){e->term, (uint8_t)e->type, entry_bytes(e)};
+        }
+        return;
+    case CONSENSUS_JOB_SNAPSHOT:
+    case CONSENSUS_JOB_INSTALL:
+        break;
+    }
+    /* Nobody takes snapshots yet: consensus_snapshot is never called, so no peer offers one. */
+    die("a snapshot was offered, which this version does not take");
+}
+
+static void host_write(void *ctx, struct consensus_job *job)
+{
+    struct node *n = ctx;
+    struct write *w = mem_new(1, sizeof *w + job->count * sizeof w->entries[0]);
+    w->from = job;
+    set_job(w, job);
+    err e = logstore_submit(n->log, &w->job);
+    if (failed(e)) {
+        die("the log refuses a write of %u entries: %s", job->count, err_name(e.code));
+    }
+    if (job->kind == CONSENSUS_JOB_ENTRIES) {
+        apply_appended(n, job);
+    }
+}
+
+/* Writes that are done, in order. After a failed one nothing is reported any more: an entry that
+ * may not be on disk must never be acknowledged. */
+static void log_done(void *ctx)
+{
+    struct node *n = ctx;
+    struct logstore_job *job;
+    while ((job = logstore_completed(n->log)) != NULL) {
+        struct write *w = job->ctx;
+        if (failed(job->result) || n->failure[0] != '\0') {
+            node_fail(n, "the log cannot be written: %s", logstore_failure(n->log));
+            consensus_job_free(w->from);
+        } else {
+            consensus_done(n->consensus, w->from);
+        }
+        free(w);
+    }
+}
+
+static void log_wakes_loop(void *ctx) /* writer thread */
+{
+    struct node *n = ctx;
+    loop_wake_trigger(n->log_wake);
+}
+
+static void host_send(void *ctx, uint64_t to, struct packet *p)
+{
+    struct node *n = ctx;
+    buf_clear(&n->packet);
+    packet_encode(p, &n->packet);
+    packet_free(p);
+    require(!n->packet.overflow);
+    struct bytes part = buf_bytes(&n->packet);
+    err e = peer_send(n->links, to, FRAME_RAFT, &part, 1);
+    (void)e; /* Lost like any packet: Raft repeats itself; peer links count it. */
+}
+
+static void host_committed(void *ctx)
+{
+    struct node *n = ctx;
+    loop_post(n->loop, &n->apply_task);
+}
+
+static struct entry *host_load(void *ctx, uint64_t index)
+{
+    struct node *n = ctx;
+    struct logstore_info info;
+    struct errtext why;
+    struct buf data;
+    struct entry *entry = NULL;
+    buf_init(&data, PEER_FRAME_BYTES_MAX);
+    if (!failed(logstore_peek(n->log, index, &info)) &&
+        !failed(logstore_read(n->log, index, &data, &why))) {
+        entry = entry_new(info.term, (enum entry_type)info.type, buf_bytes(&data));
+    } else {
+        log_error("entry %llu cannot be read back: %s", (unsigned long long)index, why.text);
+    }
+    buf_done(&data);
+    return entry;
+}
+
+static void host_state(void *ctx, enum consensus_role role, uint64_t term)
+{
+    struct node *n = ctx;
+    n->role = role;
+    n->term = term;
+    loop_post(n->loop, &n->state_task);
+}
+
+static void host_read(void *ctx, uint64_t cookie, bool ok)
+{
+    reads_confirmed(ctx, cookie, ok);
+}
+
+static void host_fetch(void *ctx, const struct consensus_snapshot *s)
+{
+    (void)ctx;
+    die("a snapshot at %llu was offered, which this version does not take",
+        (unsigned long long)s->index);
+}
+
+static void host_restored(void *ctx, const struct consensus_snapshot *s)
+{
+    (void)ctx;
+    die("a snapshot at %llu was restored, which this version does not take",
+        (unsigned long long)s->index);
+}
+
+/* Acts upon a change of role or term, outside the driver. */
+static void state_changed(struct loop_task *task)
+{
+    struct node *n = task->ctx;
+    if (n->role == n->role_seen && n->term == n->term_seen) {
+        return;
+    }
+    bool led = n->role_seen == CONSENSUS_LEADER;
+    if (led || n->term != n->term_seen) {
+        submit_leadership_lost(n);
+        reads_fail_all(n);
+    }
+    if (led || n->role == CONSENSUS_LEADER) {
+        log_info("%s of term %llu", consensus_role_name(n->role), (unsigned long long)n->term);
+    }
+    n->role_seen = n->role;
+    n->term_seen = n->term;
+    n->tail.known = false;
+    loop_post(n->loop, &n->pump_task);
+}
+
+static void arm_timer(struct node *n)
+{
+    uint64_t due = consensus_timeout_ms(n->consensus);
+    uint64_t now = host_now_ms(n);
+    loop_timer_start(n->loop, &n->consensus_timer, due > now ? (due - now) * NS_PER_MS : 0, 0);
+}
+
+static void tick(struct loop_timer *timer)
+{
+    struct node *n = timer->ctx;
+    consensus_tick(n->consensus);
+}
+
+/* Every turn, after whatever happened: is the driver sound, and when does it want its tick? */
+static void after_turn(struct loop_hook *hook)
+{
+    struct node *n = hook->ctx;
+    struct errtext why;
+    if (failed(consensus_check(n->consensus, &why))) {
+        node_fail(n, "%s", why.text);
+    } else {
+        arm_timer(n);
+    }
+    if (n->failure[0] != '\0') {
+        loop_stop(n->loop);
+    }
+}
+
+void host_receive(struct node *n, uint64_t from, struct bytes frame)
+{
+    struct errtext why = {""};
+    err e = consensus_receive(n->consensus, from, frame, &why);
+    if (err_is(e, ERR_CONFLICT)) {
+        alarm_raise(n, ALARM_PEER_LIES, from, "node %llu contradicts what is committed: %s",
+                    (unsigned long long)from, why.text);
+    } else if (failed(e)) {
+        log_warn("a frame of node %llu was refused: %s", (unsigned long long)from, why.text);
+    }
+}
+
+bool host_leads(const struct node *n)
+{
+    return consensus_ready(n->consensus);
+}
+
+uint64_t host_leader(const struct node *n)
+{
+    struct consensus_status s;
+    consensus_status(n->consensus, &s);
+    return s.leader;
+}
+
+/* The first start of a founder: entry 1 names the founders as voters, the same bytes on each. */
+static err found(struct node *n, struct errtext *reterr)
+{
+    uint64_t ids[NODES_MAX];
+    size_t count = 0;
+    const struct ledger_node *nodes = ledger_nodes(n->ledger, &count);
+    require(count <= NODES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = nodes[i].id;
+    }
+    struct buf conf;
+    buf_init(&conf, PEER_FRAME_BYTES_MAX);
+    err e = consensus_found(ids, (uint32_t)count, &conf);
+    if (failed(e)) {
+        buf_done(&conf);
+        return err_fail(reterr, e.code, "the genesis must name 3 to %d nodes, not %zu",
+                        INSTITUTIONS_MAX, count);
+    }
+    struct logstore_job hard = {.kind = LOGSTORE_HARD, .term = 1};
+    struct logstore_entry first = {.term = 1, .type = ENTRY_CHANGE, .data = buf_bytes(&conf)};
+    struct logstore_job entries = {
+        .kind = LOGSTORE_ENTRIES, .first = 1, .entries = &first, .entries_count = 1};
+    e = logstore_submit(n->log, &hard);
+    if (!failed(e)) {
+        e = logstore_submit(n->log, &entries);
+    }
+    logstore_drain(n->log);
+    for (struct logstore_job *job; (job = logstore_completed(n->log)) != NULL;) {
+        e = failed(job->result) ? job->result : e;
+    }
+    buf_done(&conf);
+    return failed(e)
+               ? err_fail(reterr, e.code, "cannot write the log: %s", logstore_failure(n->log))
+               : e;
+}
+
+/* What the driver needs of the log: term and type of each entry, and the configurations. */
+static err read_log(struct node *n, const struct logstore_recovered *r,
+                    struct consensus_stored *list, struct errtext *reterr)
+{
+    for (uint64_t i = r->first; i <= r->last; i++) {
+        struct logstore_info info;
+        struct consensus_stored *s = &list[i - r->first];
+        err e = logstore_peek(n->log, i, &info);
+        require(!failed(e));
+        *s = (struct consensus_stored){info.term, (enum entry_type)info.type, NULL};
+        if (s->type == ENTRY_CHANGE) {
+            s->entry = host_load(n, i);
+            if (s->entry == NULL) {
+                return err_fail(reterr, ERR_CORRUPT, "entry %llu of the log cannot be read",
+                                (unsigned long long)i);
+            }
+        }
+        if (s->type == ENTRY_COMMAND && i > ledger_applied_index(n->ledger)) {
+            chain_push(&n->chain, i, s->term, NULL);
+        }
+    }
+    return err_ok();
+}
+
+static err start_driver(struct node *n, const struct logstore_recovered *r, struct errtext *reterr)
+{
+    uint64_t count = r->last + 1 - r->first;
+    struct consensus_stored *list = mem_new(count, sizeof *list);
+    struct consensus_options options = {
+        .id = n->id,
+        .election_ms = n->config.election_timeout_ms,
+        .heartbeat_ms = n->config.heartbeat_ms,
+        .install_ms = 10000,
+        .pin_ms = 600000,
+        .inflight = BLOCKS_IN_FLIGHT_MAX,
+        .cache_bytes_max = LOG_CACHE_BYTES_MAX,
+        .pre_vote = true,
+    };
+    const struct consensus_host host = {
+        n,         host_now_ms, host_wall_ns, host_write, host_send,     host_committed,
+        host_load, host_state,  host_read,    host_fetch, host_restored,
+    };
+    struct consensus_disk disk = {
+        .term = r->term,
+        .vote = r->vote,
+        .first = r->first,
+        .count = count,
+        .stored = list,
+        .applied = ledger_applied_index(n->ledger),
+    };
+    random_bytes(&options.seed, sizeof options.seed);
+    err e = read_log(n, r, list, reterr);
+    if (!failed(e)) {
+        e = consensus_open(&host, &options, &disk, &n->consensus, reterr);
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        entry_unref(list[i].entry);
+    }
+    free(list);
+    return e;
+}
+
+void host_init(struct node *n)
+{
+    buf_init(&n->packet, PEER_FRAME_BYTES_MAX);
+    loop_timer_init(&n->consensus_timer, tick, n);
+    loop_task_init(&n->state_task, state_changed, n);
+    n->after_turn = (struct loop_hook){.run = after_turn, .ctx = n};
+}
+
+err host_open(struct node *n, struct errtext *reterr)
+{
+    char path[4096];
+    struct logstore_recovered recovered;
+    struct logstore_options options = {.done_ctx = n, .on_done = log_wakes_loop};
+    TRY(consensus_self_test(reterr));
+    snprintf(path, sizeof path, "%s/log", n->config.data);
+    TRY(dir_make(path, reterr));
+    n->log_wake = loop_wake_new(n->loop, log_done, n);
+    TRY(logstore_open(path, &options, &n->log, &recovered, reterr));
+    if (recovered.cut_bytes > 0) {
+        log_warn("cut a torn last write of %llu bytes off the log; nothing in it was acknowledged",
+                 (unsigned long long)recovered.cut_bytes);
+    }
+    if (recovered.fresh && ledger_applied_index(n->ledger) > 0) {
+        return err_fail(reterr, ERR_CORRUPT,
+                        "%s is empty although the state holds blocks: a node whose log is lost may "
+                        "not come back under its number; restore it or replace the node",
+                        path);
+    }
+    if (recovered.fresh) {
+        TRY(found(n, reterr));
+        logstore_close(n->log);
+        n->log = NULL;
+        TRY(logstore_open(path, &options, &n->log, &recovered, reterr));
+    }
+    if (recovered.last < ledger_applied_index(n->ledger)) {
+        return err_fail(reterr, ERR_CORRUPT, "%s ends at entry %llu although entry %llu is applied",
+                        path, (unsigned long long)recovered.last,
+                        (unsigned long long)ledger_applied_index(n->ledger));
+    }
+    TRY(start_driver(n, &recovered, reterr));
+    loop_hook_add(n->loop, &n->after_turn);
+    log_info("log: entries %llu to %llu, term %llu; applied %llu",
+             (unsigned long long)recovered.first, (unsigned long long)recovered.last,
+             (unsigned long long)recovered.term,
+             (unsigned long long)ledger_applied_index(n->ledger));
+    return err_ok();
+}
+
+void host_close(struct node *n)
+{
+    if (n->consensus != NULL) {
+        loop_hook_remove(n->loop, &n->after_turn);
+        loop_timer_stop(n->loop, &n->consensus_timer);
+    }
+    consensus_close(n->consensus);
+    n->consensus = NULL;
+    if (n->log != NULL) {
+        logstore_drain(n->log);
+        for (struct logstore_job *job; (job = logstore_completed(n->log)) != NULL;) {
+            struct write *w = job->ctx;
+            consensus_job_free(w->from);
+            free(w);
+        }
+        logstore_close(n->log);
+        n->log = NULL;
+    }
+    loop_wake_free(n->log_wake);
+    n->log_wake = NULL;
+    chain_done(&n->chain);
+    buf_done(&n->packet);
+}

@@ -1,0 +1,90 @@
+/* The requests that wait for their answer, by (party, request id), each with those who wait.
+ *
+ *            submit                 verified             proposed              applied
+ *   (new) ---------> VERIFYING ---------> QUEUED ---------> PROPOSED ---------> answered
+ *     |                  | bad signature     | not leader      | leadership lost: UNKNOWN
+ *     |                  v                   v                 v
+ *     |               refused             refused           UNKNOWN
+ *     +------------> FORWARDED ---- refused by the leader, applied here, or UNKNOWN
+ *
+ * Answered, refused and UNKNOWN are ends: the request leaves the table. The table decides nothing:
+ * the ledger does. Loop thread only. */
+#ifndef SERVER_INFLIGHT_H
+#define SERVER_INFLIGHT_H
+
+#include "base/bytes.h"
+#include "base/map.h"
+#include "ledger/ledger.h"
+#include "net/grpc.h"
+
+enum inflight_state { INFLIGHT_VERIFYING, INFLIGHT_QUEUED, INFLIGHT_PROPOSED, INFLIGHT_FORWARDED };
+
+/* Who waits: a call of a client, or the node that forwarded the request. */
+struct waiter {
+    struct waiter *next;
+    struct inflight *request;
+    struct grpc_call_ref call; /* peer == 0 */
+    uint64_t peer, token;      /* peer != 0: node id and its token */
+};
+
+struct inflight {
+    struct inflight *next, *prev; /* all of a table, oldest first */
+    struct inflight *queue_next;  /* QUEUED: in the order of the block builder */
+    enum inflight_state state;
+    uint8_t request_hash[32];
+    uint8_t *key; /* owned: party, 00, request id */
+    size_t key_size;
+    uint8_t *envelope; /* owned */
+    size_t envelope_size;
+    struct ledger_cost cost;      /* what a block must have room for */
+    uint64_t term;                /* PROPOSED, FORWARDED */
+    uint64_t forwarded_to, token; /* FORWARDED */
+    uint64_t since_ns;            /* loop time */
+    struct waiter *waiters;       /* owned */
+};
+
+struct inflight_table {
+    struct map by_key;
+    struct inflight *oldest, *newest;
+    size_t count, bytes; /* requests; bytes of their envelopes */
+    uint64_t token_last;
+};
+
+void inflight_init(struct inflight_table *t, uint64_t seed0, uint64_t seed1);
+
+/* Frees all requests without answering anybody. */
+void inflight_done(struct inflight_table *t);
+
+/* The request of a party, or NULL. */
+struct inflight *inflight_find(const struct inflight_table *t, struct bytes party,
+                               const uint8_t request_id[16]);
+
+/* The forwarded request with this token, or NULL. Cost: a walk; refusals are rare. */
+struct inflight *inflight_find_token(const struct inflight_table *t, uint64_t token);
+
+/* What a new request is made of; views are copied. */
+struct inflight_new {
+    struct bytes party, envelope;
+    const uint8_t *request_id, *request_hash; /* 16, 32 bytes */
+    struct ledger_cost cost;
+    enum inflight_state state; /* VERIFYING or FORWARDED */
+    uint64_t now_ns;
+};
+
+/* Adds a request that is not there, or answers NULL at INFLIGHT_MAX or INFLIGHT_BYTES_MAX. */
+struct inflight *inflight_add(struct inflight_table *t, const struct inflight_new *n);
+
+/* Moves a request on; a move that the picture does not show dies. */
+void inflight_move(struct inflight *r, enum inflight_state to);
+
+/* Adds a waiter, which the request owns from now on. */
+struct waiter *inflight_wait(struct inflight *r, struct waiter w);
+
+/* Takes a waiter out and frees it: its client is gone. */
+void inflight_forget(struct waiter *w);
+
+/* Takes the request out of the table; the caller answers its waiters and calls inflight_free. */
+void inflight_take(struct inflight_table *t, struct inflight *r);
+void inflight_free(struct inflight *r);
+
+#endif

@@ -1,0 +1,352 @@
+#include "server/node.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/require.h"
+#include "crypto/cert.h"
+#include "crypto/random.h"
+#include "server/credentials.h"
+#include "server/genesis_files.h"
+#include "server/parts.h"
+#include "storage/dir.h"
+
+enum { GENESIS_ARENA = 8 << 20 };
+
+void node_fail(struct node *n, const char *fmt, ...)
+{
+    va_list ap;
+    if (n->failure[0] == '\0') {
+        va_start(ap, fmt);
+        vsnprintf(n->failure, sizeof n->failure, fmt, ap);
+        va_end(ap);
+        log_error("this node stops: %s", n->failure);
+    }
+}
+
+const struct ledger_node *node_row(const struct node *n, uint64_t id)
+{
+    size_t count = 0;
+    const struct ledger_node *rows = ledger_nodes(n->ledger, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].id == id) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- timers and frames ---- */
+
+static void on_frame(void *ctx, uint64_t from, uint8_t type, struct bytes bytes)
+{
+    struct node *n = ctx;
+    switch (type) {
+    case FRAME_RAFT:
+        host_receive(n, from, bytes);
+        break;
+    case FRAME_FORWARD:
+        submit_forwarded(n, from, bytes);
+        break;
+    case FRAME_REFUSED:
+        submit_refused(n, from, bytes);
+        break;
+    case FRAME_READ:
+        reads_asked(n, from, bytes);
+        break;
+    case FRAME_READY:
+        reads_answered(n, from, bytes);
+        break;
+    case FRAME_GOSSIP:
+        gossip_receive(n, from, bytes);
+        break;
+    default:
+        log_debug("a frame of unknown type %u of node %llu", type, (unsigned long long)from);
+    }
+}
+
+static void on_link(void *ctx, uint64_t id, enum peer_direction direction,
+                    enum peer_link_state state, enum peer_reason reason)
+{
+    struct node *n = ctx;
+    const struct ledger_node *row = node_row(n, id);
+    log_info("link %s %.*s is %s%s%s", direction == PEER_DIRECTION_OUT ? "to" : "from",
+             row == NULL ? 0 : (int)row->name.size, row == NULL ? "" : (const char *)row->name.data,
+             state == PEER_LINK_UP ? "up" : "down", state == PEER_LINK_UP ? "" : ": ",
+             state == PEER_LINK_UP ? "" : peer_reason_text(reason));
+    if (state == PEER_LINK_DOWN && direction == PEER_DIRECTION_OUT) {
+        submit_link_lost(n, id);
+    }
+}
+
+static void each_second(struct loop_timer *timer)
+{
+    struct node *n = timer->ctx;
+    gossip_send(n);
+    submit_sweep(n);
+    reads_sweep(n);
+    health_wake(n);
+    loop_post(n->loop, &n->pump_task); /* a timer of a contract may be due */
+}
+
+/* ---- the end ---- */
+
+static void drained(void *ctx)
+{
+    struct node *n = ctx;
+    n->stopping = true;
+    loop_stop(n->loop);
+}
+
+/* Hands leadership over, if there is somebody who is level; asks again until then. */
+static void hand_over(struct node *n)
+{
+    struct consensus_status s;
+    consensus_status(n->consensus, &s);
+    uint64_t best = 0;
+    uint64_t match = 0;
+    for (uint32_t i = 0; i < s.peer_count; i++) {
+        struct peer_status link;
+        bool up = !failed(peer_status(n->links, s.peers[i].id, &link)) && link.out_up;
+        if (up && s.peers[i].member == CONSENSUS_VOTER && s.peers[i].match > match) {
+            best = s.peers[i].id;
+            match = s.peers[i].match;
+        }
+    }
+    if (best != 0 && consensus_transfer(n->consensus, best) == CONSENSUS_OK) {
+        log_info("handing leadership over to node %llu", (unsigned long long)best);
+    }
+}
+
+static void drain_step(struct loop_timer *timer)
+{
+    struct node *n = timer->ctx;
+    bool late = loop_now_ns(n->loop) >= n->drain_until_ns;
+    if (n->inflight.count > 0 && !late) {
+        return; /* Answers first. */
+    }
+    if (n->role == CONSENSUS_LEADER && !late) {
+        hand_over(n);
+        return;
+    }
+    loop_timer_stop(n->loop, &n->drain_timer);
+    grpc_server_drain(n->grpc, late ? 0 : DRAIN_NS / 10, drained, n);
+}
+
+static void on_signal(void *ctx, int number)
+{
+    struct node *n = ctx;
+    if (number == SIGHUP) {
+        struct errtext why;
+        if (failed(credentials_reload(n, &why))) {
+            log_error("the certificate was not reloaded, the old one stays in use: %s", why.text);
+        } else {
+            log_info("certificate reloaded");
+        }
+        return;
+    }
+    if (n->draining) {
+        log_warn("second signal: stopping at once");
+        drained(n);
+        return;
+    }
+    log_info("stopping: no new requests; %zu are under way", n->inflight.count);
+    n->draining = true;
+    n->drain_until_ns = loop_now_ns(n->loop) + DRAIN_NS;
+    gossip_send(n);
+    health_wake(n);
+    loop_timer_start(n->loop, &n->drain_timer, 0, 20 * NS_PER_MS);
+}
+
+/* ---- opening ---- */
+
+static err find_self(struct node *n, struct errtext *reterr)
+{
+    size_t count = 0;
+    const struct ledger_node *rows = ledger_nodes(n->ledger, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (bytes_equal(rows[i].institution, bytes_text(n->config.institution)) &&
+            bytes_equal(rows[i].name, bytes_text(n->config.node))) {
+            n->id = rows[i].id;
+            return err_ok();
+        }
+    }
+    return err_fail(reterr, ERR_NOT_FOUND,
+                    "the ledger knows no node '%s' of '%s'; look at `concordat genesis show %s`",
+                    n->config.node, n->config.institution, n->config.genesis);
+}
+
+static err open_state(struct node *n, struct errtext *reterr)
+{
+    char path[4096];
+    struct kv_options kv = {0};
+    struct ledger_options options = {0};
+    snprintf(path, sizeof path, "%s/state", n->config.data);
+    TRY(dir_make(path, reterr));
+    ledger_kv_families(&kv);
+    TRY(kv_open(path, &kv, &n->kv, reterr));
+    random_bytes(options.map_seed, sizeof options.map_seed);
+    err e = ledger_open(n->kv, n->genesis, &options, &n->ledger, reterr);
+    return failed(e) ? err_wrapf(reterr, e, "%s", path) : e;
+}
+
+static err read_genesis(struct node *n, struct errtext *reterr)
+{
+    struct arena a;
+    struct buf wire;
+    struct genesis *g = NULL;
+    arena_init(&a, GENESIS_ARENA);
+    buf_init(&wire, GENESIS_BYTES_MAX);
+    err e =
+        genesis_files_read(n->config.genesis, n->config.genesis_signatures, &wire, &a, &g, reterr);
+    if (!failed(e)) {
+        n->genesis = bytes_of(mem_copy(wire.data, wire.size), wire.size);
+        n->zone = bytes_of(n->genesis.data + (g->zone.data - wire.data), g->zone.size);
+    }
+    buf_done(&wire);
+    arena_done(&a);
+    return e;
+}
+
+static err open_server(struct node *n, struct errtext *reterr)
+{
+    size_t count = 0;
+    const struct grpc_method *methods = services_methods(&count);
+    const struct grpc_server_options options = {
+        .loop = n->loop,
+        .methods = methods,
+        .method_count = count,
+        .ctx = n,
+        .on_begin = services_admit,
+    };
+    TRY(grpc_server_new(&options, &n->grpc, reterr));
+    return credentials_listen(n, reterr);
+}
+
+static void init_parts(struct node *n)
+{
+    host_init(n);
+    apply_init(n);
+    submit_init(n);
+    reads_init(n);
+    loop_timer_init(&n->second_timer, each_second, n);
+    loop_timer_init(&n->drain_timer, drain_step, n);
+}
+
+static err open_parts(struct node *n, struct errtext *reterr)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    const struct peer_host host = {.ctx = n, .on_frame = on_frame, .on_link = on_link};
+    TRY(read_genesis(n, reterr));
+    TRY(dir_make(n->config.data, reterr));
+    TRY(loop_new(&n->loop, reterr));
+    init_parts(n);
+    TRY(verify_new(n->loop, n->config.workers, &n->verify, reterr));
+    TRY(open_state(n, reterr));
+    TRY(find_self(n, reterr));
+    TRY(credentials_open_links(n, &host, reterr));
+    TRY(host_open(n, reterr));
+    TRY(open_server(n, reterr));
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        n->signals[i] = loop_signal_new(n->loop, numbers[i], on_signal, n);
+    }
+    n->started_ns = loop_now_ns(n->loop);
+    loop_timer_start(n->loop, &n->second_timer, 0, GOSSIP_NS);
+    return err_ok();
+}
+
+err node_open(struct config *config, struct node **ret, struct errtext *reterr)
+{
+    struct node *n = mem_new(1, sizeof *n);
+    n->clock = clock_system();
+    n->config = *config;
+    err e = open_parts(n, reterr);
+    if (failed(e)) {
+        n->config = (struct config){0};
+        node_close(n);
+        return e;
+    }
+    *config = (struct config){0};
+    *ret = n;
+    log_info("node %llu (%s) of %.*s serves clients on %s and nodes on %s",
+             (unsigned long long)n->id, n->config.node, (int)ledger_origin(n->ledger).size,
+             (const char *)ledger_origin(n->ledger).data, n->config.listen_client,
+             n->config.listen_peer);
+    return err_ok();
+}
+
+err node_check(const struct config *config, struct errtext *reterr)
+{
+    struct arena a;
+    struct buf wire;
+    struct genesis *g = NULL;
+    struct cert *cert = NULL;
+    struct cert_facts facts;
+    arena_init(&a, GENESIS_ARENA);
+    buf_init(&wire, GENESIS_BYTES_MAX);
+    err e = genesis_files_read(config->genesis, config->genesis_signatures, &wire, &a, &g, reterr);
+    if (!failed(e)) {
+        e = cert_read(config->certificate, &cert, reterr);
+    }
+    if (!failed(e)) {
+        cert_read_facts(cert, &facts, NULL);
+        bool named = facts.has_identity && strcmp(facts.identity.name, config->node) == 0 &&
+                     strcmp(facts.identity.institution, config->institution) == 0;
+        e = named ? e
+                  : err_fail(reterr, ERR_INVALID, "%s does not name node %s of %s",
+                             config->certificate, config->node, config->institution);
+    }
+    cert_free(cert);
+    buf_done(&wire);
+    arena_done(&a);
+    return e;
+}
+
+err node_run(struct node *n, struct errtext *reterr)
+{
+    while (!n->stopping && n->failure[0] == '\0') {
+        loop_run(n->loop);
+    }
+    if (n->failure[0] != '\0') {
+        return err_fail(reterr, ERR_IO, "%s", n->failure);
+    }
+    log_info("stopped");
+    return err_ok();
+}
+
+void node_close(struct node *n)
+{
+    if (n == NULL) {
+        return;
+    }
+    if (n->loop != NULL) {
+        loop_timer_stop(n->loop, &n->second_timer);
+        loop_timer_stop(n->loop, &n->drain_timer);
+    }
+    for (size_t i = 0; i < sizeof n->signals / sizeof *n->signals; i++) {
+        loop_signal_free(n->signals[i]);
+    }
+    grpc_server_free(n->grpc);
+    n->grpc = NULL;
+    if (n->verify != NULL) {
+        n->closing = true;
+        verify_free(n->verify);
+    }
+    peer_links_free(n->links);
+    if (n->loop != NULL) {
+        submit_done(n);
+        host_close(n);
+    }
+    entry_unref(n->applying.entry);
+    ledger_close(n->ledger);
+    kv_close(n->kv);
+    loop_free(n->loop);
+    free((void *)(uintptr_t)n->genesis.data);
+    config_done(&n->config);
+    free(n);
+}

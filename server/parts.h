@@ -1,0 +1,197 @@
+/* The parts of one node, seen only inside server/. One loop thread owns all of it. */
+#ifndef SERVER_PARTS_H
+#define SERVER_PARTS_H
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "consensus/consensus.h"
+#include "ledger/ledger.h"
+#include "net/grpc.h"
+#include "net/loop.h"
+#include "net/peer.h"
+#include "server/chain.h"
+#include "server/config.h"
+#include "server/inflight.h"
+#include "server/reads.h"
+#include "server/verify.h"
+#include "storage/kv.h"
+#include "storage/logstore.h"
+
+/* Types of frames between nodes; numbers are the protocol's. */
+enum frame_type {
+    FRAME_RAFT = 1,    /* consensus/codec.h */
+    FRAME_FORWARD = 2, /* u64 token, envelope: a follower hands a request to the leader */
+    FRAME_REFUSED = 3, /* u64 token, u16 reason, u8 retry, text: it did not enter the ledger */
+    FRAME_READ = 4,    /* u64 token: what height must a linearizable read see? */
+    FRAME_READY = 5,   /* u64 token, u8 ok, u64 height */
+    FRAME_GOSSIP = 6,  /* gossip.h */
+};
+
+/* What another node last said of itself. */
+struct told {
+    uint64_t id;          /* 0: nothing yet */
+    uint64_t received_ns; /* loop time */
+    uint64_t term, height, position;
+    uint8_t digest[32];
+    uint8_t role; /* enum consensus_role */
+    bool draining;
+    uint64_t disk_free_bytes, sync_p99_us;
+    int64_t certificate_days_left;
+    char version[32];
+};
+
+enum alarm_code { ALARM_DIVERGED, ALARM_CLOCK, ALARM_PEER_LIES, ALARM_COUNT };
+
+/* An alarm that an event raised; those that follow from figures are computed for each status. */
+struct raised {
+    uint64_t since_ns; /* wall clock; 0: not raised */
+    uint64_t node;     /* whom it is about */
+    char text[256];
+};
+
+struct node {
+    struct config config;
+    struct clock clock;
+    struct loop *loop;
+    struct kv *kv;
+    struct ledger *ledger;
+    struct logstore *log;
+    struct consensus *consensus;
+    struct peer_links *links;
+    struct grpc_server *grpc;
+    struct verify *verify;
+    struct loop_wake *log_wake;
+    struct loop_signal *signals[3];
+    uint64_t id;          /* Raft id of this node */
+    struct bytes genesis; /* owned */
+    struct bytes zone;    /* view into genesis */
+    uint64_t started_ns;  /* loop time */
+    int64_t certificate_not_after_s;
+
+    /* host.c: what the driver asks of this node */
+    struct loop_hook after_turn;
+    struct loop_timer consensus_timer;
+    struct loop_task state_task;
+    enum consensus_role role; /* as last told */
+    uint64_t term;
+    enum consensus_role role_seen; /* as last acted upon */
+    uint64_t term_seen;
+    struct buf packet; /* encoding of the packet under way */
+    uint64_t clock_ms; /* last answer of now_ms: never goes back */
+
+    /* apply.c */
+    struct chain chain;
+    struct loop_task apply_task;
+    struct consensus_next applying; /* index 0: nothing is out */
+    bool applying_begun;
+
+    /* submit.c */
+    struct inflight_table inflight;
+    struct inflight *queue_first, **queue_last; /* QUEUED, in order of arrival */
+    struct loop_task pump_task;
+    bool proposing;   /* inside consensus_submit: signatures are verified already */
+    struct buf block; /* encoding of the block under way */
+    struct tail {     /* the last block of the log, as far as this leader made it */
+        bool known;
+        uint64_t index, term, height, time_ns;
+        uint8_t hash[32];
+    } tail;
+
+    /* reads.c */
+    struct read_list reads;
+    struct loop_task reads_task;
+
+    /* watch.c */
+    struct watcher *watchers;
+    struct health_watch *health_watches; /* status.c */
+
+    /* gossip.c, status.c */
+    struct told told[NODES_MAX];
+    struct loop_timer second_timer, drain_timer; /* node.c */
+    struct raised raised[ALARM_COUNT];
+    uint64_t disk_free_bytes;
+
+    uint16_t client_port;
+    bool draining, stopping;
+    bool closing; /* parts are being taken down: finish nothing any more */
+    uint64_t drain_until_ns;
+    char failure[ERR_TEXT_MAX]; /* why the node stops by itself; empty: it does not */
+};
+
+/* Stops the node with a reason at the end of this turn: its disk or its log cannot be trusted, so
+ * it must not answer or vote any more. */
+void node_fail(struct node *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The row of a node in the ledger's table, or NULL. */
+const struct ledger_node *node_row(const struct node *n, uint64_t id);
+
+/* ---- host.c ---- */
+void host_init(struct node *n);
+/* Opens the log, founds the network on the first start, starts the driver. */
+err host_open(struct node *n, struct errtext *reterr) ERR_MUST_USE;
+void host_close(struct node *n);
+/* A frame of a peer for the driver. */
+void host_receive(struct node *n, uint64_t from, struct bytes frame);
+/* Leads and may propose. */
+bool host_leads(const struct node *n);
+/* The leader's id as far as known, 0 if none or itself unreachable. */
+uint64_t host_leader(const struct node *n);
+
+/* ---- apply.c ---- */
+void apply_init(struct node *n);
+/* Blocks were appended to the log: their signatures go to the workers. */
+void apply_appended(struct node *n, const struct consensus_job *job);
+/* Hash and height of the last block in the log, on which the next one builds. */
+err apply_tail(struct node *n, uint64_t *ret_height, uint64_t *ret_time_ns, uint8_t ret_hash[32],
+               struct errtext *reterr) ERR_MUST_USE;
+
+/* ---- submit.c ---- */
+void submit_init(struct node *n);
+void submit_done(struct node *n);
+void submit_call(struct grpc_call *call, struct bytes message);
+void submit_cancel(struct grpc_call *call);
+void submit_forwarded(struct node *n, uint64_t from, struct bytes frame);
+void submit_refused(struct node *n, uint64_t from, struct bytes frame);
+/* The answers of a block that was applied. */
+void submit_settle(struct node *n, const struct ledger_result *r);
+/* Role or term changed: what was proposed or forwarded is UNKNOWN. */
+void submit_leadership_lost(struct node *n);
+/* A link went down: what was forwarded there is UNKNOWN. */
+void submit_link_lost(struct node *n, uint64_t peer);
+/* Answers UNKNOWN to what has waited too long. */
+void submit_sweep(struct node *n);
+/* Encodes the answer to a request as a SubmitReply. */
+void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct arena *arena,
+                          struct buf *ret);
+
+/* ---- gossip.c ---- */
+void gossip_send(struct node *n);
+/* Brings what this node says of itself up to date. */
+void gossip_describe_self(struct node *n);
+void gossip_receive(struct node *n, uint64_t from, struct bytes frame);
+struct told *gossip_of(struct node *n, uint64_t id);
+void alarm_raise(struct node *n, enum alarm_code code, uint64_t node, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* ---- watch.c ---- */
+void watch_call(struct grpc_call *call, struct bytes message);
+void watch_room(struct grpc_call *call);
+void watch_cancel(struct grpc_call *call);
+/* New records: watchers that wait go on. */
+void watch_wake(struct node *n);
+
+/* ---- services ---- */
+void query_call(struct grpc_call *call, struct bytes message);
+void query_cancel(struct grpc_call *call);
+void status_call(struct grpc_call *call, struct bytes message);
+void health_check_call(struct grpc_call *call, struct bytes message);
+void health_watch_call(struct grpc_call *call, struct bytes message);
+void health_watch_cancel(struct grpc_call *call);
+/* Tells those who watch the health of a service if it changed. */
+void health_wake(struct node *n);
+/* The table of all methods, and its size. */
+const struct grpc_method *services_methods(size_t *ret_count);
+/* Who may call: clients and officers of the ledger's institutions. */
+enum grpc_status services_admit(struct grpc_call *call, struct errtext *reterr);
+
+#endif

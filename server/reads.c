@@ -1,0 +1,193 @@
+#include "server/reads.h"
+
+#include <stdlib.h>
+
+#include "base/cursor.h"
+#include "base/mem.h"
+#include "server/parts.h"
+
+static void unlink_wait(struct node *n, struct read_wait *w)
+{
+    struct read_list *l = &n->reads;
+    *(w->prev == NULL ? &l->oldest : &w->prev->next) = w->next;
+    *(w->next == NULL ? &l->newest : &w->next->prev) = w->prev;
+    w->next = w->prev = NULL;
+    l->count--;
+}
+
+static void settle(struct node *n, struct read_wait *w, bool ok)
+{
+    w->state = ok ? READ_READY : READ_FAILED;
+    loop_post(n->loop, &n->reads_task);
+}
+
+/* Calls those that are settled; each may begin or cancel others. */
+static void call_settled(struct loop_task *task)
+{
+    struct node *n = task->ctx;
+    const struct refusal no =
+        refusal_of(REASON_NO_LEADER, "no majority confirmed this read; try again, or read locally");
+    struct read_wait *w = n->reads.oldest;
+    while (w != NULL) {
+        if (w->state == READ_READY || w->state == READ_FAILED) {
+            bool ok = w->state == READ_READY;
+            unlink_wait(n, w);
+            w->on_ready(w, ok ? NULL : &no);
+            w = n->reads.oldest;
+        } else {
+            w = w->next;
+        }
+    }
+}
+
+void reads_init(struct node *n)
+{
+    loop_task_init(&n->reads_task, call_settled, n);
+}
+
+static struct read_wait *find_token(struct node *n, uint64_t token)
+{
+    struct read_wait *w = n->reads.oldest;
+    while (w != NULL && w->token != token) {
+        w = w->next;
+    }
+    return w;
+}
+
+static void ask_leader(struct node *n, struct read_wait *w)
+{
+    struct buf frame;
+    uint64_t leader = host_leader(n);
+    buf_init(&frame, 8);
+    buf_put_u64(&frame, w->token);
+    struct bytes part = buf_bytes(&frame);
+    w->state = READ_ASKED;
+    if (leader == 0 || leader == n->id ||
+        failed(peer_send(n->links, leader, FRAME_READ, &part, 1))) {
+        settle(n, w, false);
+    }
+    buf_done(&frame);
+}
+
+void reads_begin(struct node *n, struct read_wait *w)
+{
+    struct read_list *l = &n->reads;
+    w->token = ++l->token_last;
+    w->since_ns = loop_now_ns(n->loop);
+    w->state = READ_CONFIRMING;
+    w->next = NULL;
+    w->prev = l->newest;
+    *(l->newest == NULL ? &l->oldest : &l->newest->next) = w;
+    l->newest = w;
+    l->count++;
+    if (l->count > READS_MAX) {
+        settle(n, w, false);
+    } else if (n->role == CONSENSUS_LEADER) {
+        if (consensus_read(n->consensus, w->token) != CONSENSUS_OK) {
+            settle(n, w, false);
+        }
+    } else if (w->peer != 0) {
+        settle(n, w, false); /* Asked by another node, which thought that this one leads. */
+    } else {
+        ask_leader(n, w);
+    }
+}
+
+void reads_cancel(struct node *n, struct read_wait *w)
+{
+    if (w->token != 0 && find_token(n, w->token) == w) {
+        unlink_wait(n, w);
+    }
+}
+
+void reads_confirmed(struct node *n, uint64_t token, bool ok)
+{
+    struct read_wait *w = find_token(n, token);
+    if (w != NULL && w->state == READ_CONFIRMING) {
+        settle(n, w, ok);
+    }
+}
+
+/* A read on behalf of another node. */
+struct peer_read {
+    struct read_wait wait;
+    struct node *node;
+};
+
+static void peer_read_ready(struct read_wait *w, const struct refusal *refusal)
+{
+    struct peer_read *r = (struct peer_read *)w;
+    struct node *n = r->node;
+    struct buf frame;
+    buf_init(&frame, 17);
+    buf_put_u64(&frame, w->peer_token);
+    buf_put_u8(&frame, refusal == NULL);
+    buf_put_u64(&frame, ledger_head(n->ledger).height);
+    struct bytes part = buf_bytes(&frame);
+    err e = peer_send(n->links, w->peer, FRAME_READY, &part, 1);
+    (void)e; /* The other node gives up by itself. */
+    buf_done(&frame);
+    free(r);
+}
+
+void reads_asked(struct node *n, uint64_t from, struct bytes frame)
+{
+    struct cursor c = cursor_of(frame);
+    uint64_t token = cursor_u64(&c);
+    if (!cursor_done(&c)) {
+        return;
+    }
+    struct peer_read *r = mem_new(1, sizeof *r);
+    r->node = n;
+    r->wait = (struct read_wait){.on_ready = peer_read_ready, .peer = from, .peer_token = token};
+    reads_begin(n, &r->wait);
+}
+
+void reads_answered(struct node *n, uint64_t from, struct bytes frame)
+{
+    struct cursor c = cursor_of(frame);
+    uint64_t token = cursor_u64(&c);
+    uint8_t ok = cursor_u8(&c);
+    uint64_t height = cursor_u64(&c);
+    struct read_wait *w = find_token(n, token);
+    (void)from; /* Any admitted node may only delay a read: the height is checked against ours. */
+    if (!cursor_done(&c) || w == NULL || w->state != READ_ASKED) {
+        return;
+    }
+    w->height = height;
+    w->state = READ_REACHING;
+    if (ok != 1) {
+        settle(n, w, false);
+    } else if (ledger_head(n->ledger).height >= height) {
+        settle(n, w, true);
+    }
+}
+
+void reads_reached(struct node *n)
+{
+    uint64_t height = ledger_head(n->ledger).height;
+    for (struct read_wait *w = n->reads.oldest; w != NULL; w = w->next) {
+        if (w->state == READ_REACHING && height >= w->height) {
+            settle(n, w, true);
+        }
+    }
+}
+
+void reads_fail_all(struct node *n)
+{
+    for (struct read_wait *w = n->reads.oldest; w != NULL; w = w->next) {
+        if (w->state == READ_ASKED || w->state == READ_CONFIRMING) {
+            settle(n, w, false);
+        }
+    }
+}
+
+void reads_sweep(struct node *n)
+{
+    uint64_t now = loop_now_ns(n->loop);
+    for (struct read_wait *w = n->reads.oldest; w != NULL; w = w->next) {
+        if (now - w->since_ns > READ_TIMEOUT_NS && w->state != READ_READY) {
+            settle(n, w, false);
+        }
+    }
+}

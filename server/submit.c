@@ -1,0 +1,587 @@
+/* The way of a request: admission, signatures, block, answer; on a follower: to the leader. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cursor.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/require.h"
+#include "base/utf8.h"
+#include "crypto/random.h"
+#include "proto/block.h"
+#include "proto/envelope.h"
+#include "proto/service.h"
+#include "server/parts.h"
+
+/* ---- answers ---- */
+
+static enum end end_of(enum ledger_end end)
+{
+    switch (end) {
+    case LEDGER_ACCEPTED:
+        return END_ACCEPTED;
+    case LEDGER_REJECTED:
+        return END_REJECTED;
+    case LEDGER_FAULT:
+        return END_FAULT;
+    }
+    return END_UNSPECIFIED;
+}
+
+void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct arena *arena,
+                          struct buf *ret)
+{
+    struct submit_reply reply = {
+        .height = a->height,
+        .time_ns = a->time_ns,
+        .outcome_count = a->outcome_count,
+        .outcomes = arena_new(arena, a->outcome_count, sizeof *reply.outcomes),
+        .duplicate = duplicate,
+    };
+    memcpy(reply.request_hash, a->request_hash, 32);
+    memcpy(reply.digest, a->digest, 32);
+    for (size_t i = 0; i < a->outcome_count; i++) {
+        const struct ledger_outcome *from = &a->outcomes[i];
+        reply.outcomes[i] = (struct event_outcome){
+            .position = from->position,
+            .end = end_of(from->end),
+            .contract_version = from->contract_version,
+            .clause = from->clause,
+            .text = from->text,
+            .kind = from->kind,
+            .line = from->line,
+        };
+    }
+    submit_reply_encode(&reply, ret);
+}
+
+static void answer_call(struct node *n, struct grpc_call_ref ref, const struct ledger_answer *a,
+                        bool duplicate)
+{
+    struct grpc_call *call = grpc_server_find(n->grpc, ref);
+    if (call == NULL) {
+        return;
+    }
+    struct arena arena;
+    struct buf reply;
+    arena_init(&arena, GRPC_MESSAGE_BYTES_MAX);
+    buf_init(&reply, GRPC_MESSAGE_BYTES_MAX);
+    submit_encode_answer(a, duplicate, &arena, &reply);
+    require(!reply.overflow);
+    grpc_call_reply(call, buf_bytes(&reply));
+    buf_done(&reply);
+    arena_done(&arena);
+}
+
+static void refuse_peer(struct node *n, uint64_t peer, uint64_t token, const struct refusal *r)
+{
+    struct buf head;
+    buf_init(&head, 16);
+    buf_put_u64(&head, token);
+    buf_put_u16(&head, (uint16_t)r->reason);
+    buf_put_u8(&head, (uint8_t)r->retry);
+    struct bytes parts[] = {buf_bytes(&head), bytes_text(r->text)};
+    err e = peer_send(n->links, peer, FRAME_REFUSED, parts, 2);
+    (void)e; /* The other node then answers UNKNOWN, which is true. */
+    buf_done(&head);
+}
+
+static void refuse_waiter(struct node *n, const struct waiter *w, const struct refusal *r)
+{
+    if (w->peer != 0) {
+        refuse_peer(n, w->peer, w->token, r);
+        return;
+    }
+    struct grpc_call *call = grpc_server_find(n->grpc, w->call);
+    if (call != NULL) {
+        refusal_send(call, r);
+    }
+}
+
+/* Ends a request with a refusal, or with UNKNOWN, for everybody who waits. */
+static void end_refused(struct node *n, struct inflight *r, const struct refusal *refusal)
+{
+    inflight_take(&n->inflight, r);
+    for (struct waiter *w = r->waiters; w != NULL; w = w->next) {
+        refuse_waiter(n, w, refusal);
+    }
+    inflight_free(r);
+}
+
+static struct refusal unknown_outcome(const char *why)
+{
+    return refusal_of(REASON_UNKNOWN_OUTCOME,
+                      "%s; send the same request again, or ask GetOutcome with its id", why);
+}
+
+/* ---- the block builder ---- */
+
+static void enqueue(struct node *n, struct inflight *r)
+{
+    inflight_move(r, INFLIGHT_QUEUED);
+    r->queue_next = NULL;
+    *n->queue_last = r;
+    n->queue_last = &r->queue_next;
+    loop_post(n->loop, &n->pump_task);
+}
+
+/* Takes requests from the queue while they fit one block. They are chained by queue_next. */
+static struct inflight *take_for_block(struct node *n, uint32_t *ret_count)
+{
+    struct inflight *first = n->queue_first;
+    struct inflight **end = &n->queue_first;
+    size_t bytes = BLOCK_HEADER_SIZE;
+    struct ledger_cost sum = {0};
+    uint32_t count = 0;
+    while (*end != NULL) {
+        struct inflight *r = *end;
+        size_t more = r->envelope_size + BLOCK_ENVELOPE_OVERHEAD;
+        bool room = count < EVENTS_MAX && bytes + more <= BLOCK_BYTES_MAX &&
+                    ledger_cost_add(n->ledger, &sum, &r->cost);
+        if (count > 0 && !room) {
+            break;
+        }
+        bytes += more;
+        count++;
+        end = &r->queue_next;
+    }
+    struct inflight *rest = *end;
+    *end = NULL;
+    n->queue_first = rest;
+    if (rest == NULL) {
+        n->queue_last = &n->queue_first;
+    }
+    *ret_count = count;
+    return first;
+}
+
+static void put_back(struct node *n, struct inflight *first)
+{
+    struct inflight **end = &first;
+    while (*end != NULL) {
+        end = &(*end)->queue_next;
+    }
+    *end = n->queue_first;
+    if (n->queue_first == NULL) {
+        n->queue_last = end;
+    }
+    n->queue_first = first;
+    if (n->queue_last == &first) {
+        n->queue_last = &n->queue_first;
+    }
+}
+
+/* The leader's stamp: after the last block, and not ahead of the voters' median by over 2 s. */
+static uint64_t block_stamp(struct node *n, uint64_t last_ns)
+{
+    uint64_t own = clock_wall_ns(&n->clock);
+    uint64_t most = consensus_median_clock(n->consensus, own) + CLOCK_AHEAD_NS_MAX;
+    if (own > most) {
+        alarm_raise(n, ALARM_CLOCK, n->id,
+                    "this node's clock is over %u s ahead of the others' median",
+                    (unsigned)(CLOCK_AHEAD_NS_MAX / NS_PER_S));
+        own = most;
+    }
+    return own > last_ns ? own : last_ns + 1;
+}
+
+/* What the next block builds on; remembered while this node goes on leading, so that a block is
+ * hashed once. */
+static err find_tail(struct node *n, struct errtext *reterr)
+{
+    struct chained *last = chain_last(&n->chain);
+    uint64_t index = last == NULL ? ledger_applied_index(n->ledger) : last->index;
+    if (n->tail.known && n->tail.index == index && n->tail.term == n->term) {
+        return err_ok();
+    }
+    TRY(apply_tail(n, &n->tail.height, &n->tail.time_ns, n->tail.hash, reterr));
+    n->tail.index = index;
+    n->tail.term = n->term;
+    n->tail.known = true;
+    return err_ok();
+}
+
+/* Encodes one block of these requests and proposes it. */
+static enum consensus_answer propose(struct node *n, struct inflight *first, uint32_t count,
+                                     struct consensus_position *ret)
+{
+    struct arena a;
+    uint32_t i = 0;
+    arena_init(&a, BLOCK_ARENA_MAX + EVENTS_MAX * 32 + ARENA_SLACK);
+    struct bytes *envelopes = arena_new(&a, count, sizeof *envelopes);
+    uint8_t(*hashes)[32] = arena_new(&a, count, sizeof *hashes);
+    for (struct inflight *r = first; r != NULL; r = r->queue_next, i++) {
+        envelopes[i] = bytes_of(r->envelope, r->envelope_size);
+        memcpy(hashes[i], r->request_hash, 32);
+    }
+    struct block block = {
+        .height = n->tail.height + 1,
+        .time_ns = block_stamp(n, n->tail.time_ns),
+        .envelopes = envelopes,
+        .envelope_count = count,
+    };
+    memcpy(block.previous, n->tail.hash, 32);
+    buf_clear(&n->block);
+    block_encode(&block, &n->block);
+    require(!n->block.overflow);
+    n->proposing = true;
+    enum consensus_answer answer = consensus_submit(n->consensus, buf_bytes(&n->block), ret);
+    n->proposing = false;
+    if (answer == CONSENSUS_OK) {
+        n->tail = (struct tail){.known = true,
+                                .index = ret->index,
+                                .term = ret->term,
+                                .height = block.height,
+                                .time_ns = block.time_ns};
+        block_hash(&block, (const uint8_t(*)[32])hashes, n->tail.hash);
+    }
+    arena_done(&a);
+    return answer;
+}
+
+/* Proposes while there is something and the pipeline has room: at once when idle. */
+static void pump(struct loop_task *task)
+{
+    struct node *n = task->ctx;
+    struct errtext why;
+    while (host_leads(n) && n->failure[0] == '\0') {
+        bool timer_due = ledger_timer_next_ns(n->ledger) <= clock_wall_ns(&n->clock);
+        if (n->queue_first == NULL && !(timer_due && n->chain.count == 0)) {
+            return;
+        }
+        if (failed(find_tail(n, &why))) {
+            node_fail(n, "the last block of the log cannot be read: %s", why.text);
+            return;
+        }
+        if (n->tail.height >= ledger_head(n->ledger).height + BLOCKS_PROPOSED_MAX) {
+            return;
+        }
+        uint32_t count = 0;
+        struct consensus_position at;
+        struct inflight *first = take_for_block(n, &count);
+        if (propose(n, first, count, &at) != CONSENSUS_OK) {
+            put_back(n, first);
+            return; /* Role, transfer or window: each of them posts this task when it changes. */
+        }
+        for (struct inflight *r = first; r != NULL;) {
+            struct inflight *next = r->queue_next;
+            inflight_move(r, INFLIGHT_PROPOSED);
+            r->term = at.term;
+            r->queue_next = NULL;
+            r = next;
+        }
+    }
+}
+
+/* ---- admission ---- */
+
+/* A request whose signatures a worker has. It stays in the table until the verdict is in. */
+struct request_check {
+    struct node *node;
+    struct inflight *request;
+};
+
+static void request_checked(struct verify_job *job)
+{
+    struct request_check *check = job->ctx;
+    struct node *n = check->node;
+    struct inflight *r = check->request;
+    bool valid = job->items[0].valid;
+    free(check);
+    verify_job_free(job);
+    require(r->state == INFLIGHT_VERIFYING);
+    if (!valid) {
+        struct refusal no = refusal_of(REASON_BAD_SIGNATURE, "a signature does not verify");
+        end_refused(n, r, &no);
+    } else if (n->role != CONSENSUS_LEADER) {
+        struct refusal no = refusal_of(REASON_NO_LEADER, "this node stopped leading; ask again");
+        end_refused(n, r, &no);
+    } else {
+        enqueue(n, r);
+    }
+}
+
+static bool start_check(struct node *n, struct inflight *r, const struct ledger_admission *a)
+{
+    struct verify_job *job = verify_job_new(n->verify, 1);
+    struct request_check *check = mem_new(1, sizeof *check);
+    *check = (struct request_check){n, r};
+    verify_job_set(job, 0, a);
+    job->on_done = request_checked;
+    job->ctx = check;
+    if (failed(verify_submit(job))) {
+        free(check);
+        verify_job_free(job);
+        return false;
+    }
+    return true;
+}
+
+/* Hands the request to the leader, once: the leader never forwards again. */
+static bool forward(struct node *n, struct inflight *r, uint64_t leader)
+{
+    struct buf head;
+    buf_init(&head, 8);
+    buf_put_u64(&head, r->token);
+    struct bytes parts[] = {buf_bytes(&head), bytes_of(r->envelope, r->envelope_size)};
+    err e = peer_send(n->links, leader, FRAME_FORWARD, parts, 2);
+    buf_done(&head);
+    r->forwarded_to = leader;
+    r->term = n->term;
+    return !failed(e);
+}
+
+/* A request that was admitted: to the workers when this node leads, else to the leader. */
+static bool take_on(struct node *n, const struct ledger_admission *a, struct bytes envelope,
+                    struct waiter w, struct refusal *ret)
+{
+    bool leads = n->role == CONSENSUS_LEADER;
+    uint64_t leader = leads || w.peer != 0 ? 0 : host_leader(n);
+    if (!leads && (leader == 0 || leader == n->id)) {
+        *ret = refusal_of(REASON_NO_LEADER, "there is no leader at present; try again");
+        return false;
+    }
+    struct inflight_new new = {
+        .party = a->on_behalf,
+        .envelope = envelope,
+        .request_id = a->request_id,
+        .request_hash = a->request_hash,
+        .cost = a->cost,
+        .state = leads ? INFLIGHT_VERIFYING : INFLIGHT_FORWARDED,
+        .now_ns = loop_now_ns(n->loop),
+    };
+    struct inflight *r = inflight_add(&n->inflight, &new);
+    if (r == NULL) {
+        *ret = refusal_of(REASON_BUSY, "%zu requests are waiting already", n->inflight.count);
+        return false;
+    }
+    bool taken = leads ? start_check(n, r, a) : forward(n, r, leader);
+    if (!taken) {
+        inflight_take(&n->inflight, r);
+        inflight_free(r);
+        *ret = leads ? refusal_of(REASON_BUSY, "too many signatures are waiting")
+                     : refusal_of(REASON_NO_LEADER, "the leader cannot be reached; try again");
+        return false;
+    }
+    struct waiter *added = inflight_wait(r, w);
+    struct grpc_call *call = w.peer == 0 ? grpc_server_find(n->grpc, w.call) : NULL;
+    if (call != NULL) {
+        grpc_call_set_user(call, added);
+    }
+    return true;
+}
+
+/* Joins a request that is on its way already; false: its id belongs to other bytes. */
+static bool join(struct node *n, struct inflight *r, const struct ledger_admission *a,
+                 struct waiter w)
+{
+    if (memcmp(r->request_hash, a->request_hash, 32) != 0) {
+        return false;
+    }
+    struct waiter *added = inflight_wait(r, w);
+    struct grpc_call *call = w.peer == 0 ? grpc_server_find(n->grpc, w.call) : NULL;
+    if (call != NULL) {
+        grpc_call_set_user(call, added);
+    }
+    return true;
+}
+
+/* Admits one envelope for one waiter: answered, refused, or taken on. */
+static void admit(struct node *n, struct bytes envelope, struct waiter w)
+{
+    struct arena a;
+    struct ledger_admission admission;
+    struct refusal no;
+    if (n->draining) {
+        no = refusal_of(REASON_DRAINING, "this node is stopping; ask another one");
+        refuse_waiter(n, &w, &no);
+        return;
+    }
+    arena_init(&a, LEDGER_QUERY_ARENA_MAX);
+    ledger_admit(n->ledger, envelope, clock_wall_ns(&n->clock), &a, &admission);
+    struct inflight *r =
+        admission.end == LEDGER_ADMIT_OK
+            ? inflight_find(&n->inflight, admission.on_behalf, admission.request_id)
+            : NULL;
+    if (admission.end == LEDGER_ADMIT_REFUSED) {
+        no = refusal_of(admission.refusal.reason, "%s", admission.refusal.text);
+        refuse_waiter(n, &w, &no);
+    } else if (admission.end == LEDGER_ADMIT_ANSWERED) {
+        /* A node that forwarded it has answered from its own ledger, or will when it gets there. */
+        if (w.peer == 0) {
+            answer_call(n, w.call, &admission.answer, true);
+        }
+    } else if (r != NULL) {
+        if (!join(n, r, &admission, w)) {
+            no = refusal_of(REASON_REQUEST_ID_REUSED,
+                            "this request id is being used for another body");
+            refuse_waiter(n, &w, &no);
+        }
+    } else if (!take_on(n, &admission, envelope, w, &no)) {
+        refuse_waiter(n, &w, &no);
+    }
+    arena_done(&a);
+}
+
+void submit_call(struct grpc_call *call, struct bytes message)
+{
+    struct node *n = grpc_call_server_ctx(call);
+    struct arena a;
+    struct submit_request *request;
+    struct errtext why;
+    arena_init(&a, message.size * 4 + (1 << 20)); /* what proto/service.h may need */
+    err e = submit_request_decode(message, &a, &request, &why);
+    if (failed(e)) {
+        struct refusal no = refusal_of(REASON_MALFORMED, "SubmitRequest: %s", why.text);
+        refusal_send(call, &no);
+    } else {
+        admit(n, request->envelope, (struct waiter){.call = grpc_call_ref_of(call)});
+    }
+    arena_done(&a);
+}
+
+void submit_cancel(struct grpc_call *call)
+{
+    struct waiter *w = grpc_call_user(call);
+    if (w != NULL) {
+        inflight_forget(w);
+    }
+}
+
+void submit_forwarded(struct node *n, uint64_t from, struct bytes frame)
+{
+    struct cursor c = cursor_of(frame);
+    uint64_t token = cursor_u64(&c);
+    struct bytes envelope = cursor_bytes(&c, cursor_left(&c));
+    if (!cursor_ok(&c) || envelope.size == 0) {
+        log_warn("a malformed forward of node %llu was dropped", (unsigned long long)from);
+        return;
+    }
+    admit(n, envelope, (struct waiter){.peer = from, .token = token});
+}
+
+void submit_refused(struct node *n, uint64_t from, struct bytes frame)
+{
+    struct cursor c = cursor_of(frame);
+    uint64_t token = cursor_u64(&c);
+    uint16_t reason = cursor_u16(&c);
+    uint8_t retry = cursor_u8(&c);
+    struct bytes text = cursor_bytes(&c, cursor_left(&c));
+    struct inflight *r = inflight_find_token(&n->inflight, token);
+    if (!cursor_ok(&c) || reason == REASON_NONE || retry > RETRY_NEVER || !utf8_valid(text) ||
+        r == NULL || r->forwarded_to != from) {
+        return;
+    }
+    struct refusal no =
+        refusal_of((enum reason)reason, "%.*s", (int)(text.size < 400 ? text.size : 400),
+                   (const char *)text.data);
+    no.retry = (enum retry)retry;
+    end_refused(n, r, &no);
+}
+
+/* ---- ends ---- */
+
+void submit_settle(struct node *n, const struct ledger_result *result)
+{
+    for (size_t i = 0; i < result->applied_count; i++) {
+        const struct ledger_applied *a = &result->applied[i];
+        struct inflight *r = a->on_behalf.size == 0
+                                 ? NULL
+                                 : inflight_find(&n->inflight, a->on_behalf, a->request_id);
+        if (r == NULL || memcmp(r->request_hash, a->request_hash, 32) != 0 ||
+            r->state == INFLIGHT_VERIFYING || r->state == INFLIGHT_QUEUED) {
+            continue;
+        }
+        if (a->reason != REASON_NONE && a->answer.outcome_count == 0) {
+            struct refusal no =
+                refusal_of(a->reason, "the request was void in block %llu: %s",
+                           (unsigned long long)result->head.height, reason_name(a->reason));
+            end_refused(n, r, &no);
+            continue;
+        }
+        inflight_take(&n->inflight, r);
+        for (struct waiter *w = r->waiters; w != NULL; w = w->next) {
+            if (w->peer == 0) {
+                answer_call(n, w->call, &a->answer, a->reason != REASON_NONE);
+            }
+        }
+        inflight_free(r);
+    }
+}
+
+/* Ends all requests of which `lost` is true. QUEUED ones were never proposed: REFUSED is the truth
+ * for them; for the others only UNKNOWN is. */
+static void end_where(struct node *n,
+                      bool (*lost)(const struct node *n, const struct inflight *r, uint64_t arg),
+                      uint64_t arg, const char *why)
+{
+    for (struct inflight *r = n->inflight.oldest, *next; r != NULL; r = next) {
+        next = r->next;
+        if (r->state == INFLIGHT_VERIFYING || !lost(n, r, arg)) {
+            continue;
+        }
+        struct refusal no = r->state == INFLIGHT_QUEUED
+                                ? refusal_of(REASON_NO_LEADER, "%s; it was not proposed", why)
+                                : unknown_outcome(why);
+        end_refused(n, r, &no);
+    }
+}
+
+static bool lost_with_leadership(const struct node *n, const struct inflight *r, uint64_t arg)
+{
+    (void)arg;
+    return r->state == INFLIGHT_QUEUED ? n->role != CONSENSUS_LEADER
+                                       : n->role != CONSENSUS_LEADER || r->term != n->term;
+}
+
+static void forget_queue(struct node *n)
+{
+    n->queue_first = NULL;
+    n->queue_last = &n->queue_first;
+}
+
+void submit_leadership_lost(struct node *n)
+{
+    if (n->role != CONSENSUS_LEADER) {
+        forget_queue(n);
+    }
+    end_where(n, lost_with_leadership, 0, "the leader changed");
+}
+
+static bool lost_with_link(const struct node *n, const struct inflight *r, uint64_t peer)
+{
+    (void)n;
+    return r->state == INFLIGHT_FORWARDED && r->forwarded_to == peer;
+}
+
+void submit_link_lost(struct node *n, uint64_t peer)
+{
+    end_where(n, lost_with_link, peer, "the link to the leader broke");
+}
+
+static bool waited_too_long(const struct node *n, const struct inflight *r, uint64_t arg)
+{
+    (void)arg;
+    return r->state != INFLIGHT_QUEUED && loop_now_ns(n->loop) - r->since_ns > SUBMIT_TIMEOUT_NS;
+}
+
+void submit_sweep(struct node *n)
+{
+    end_where(n, waited_too_long, 0, "no majority answered in time");
+}
+
+void submit_init(struct node *n)
+{
+    uint64_t seeds[2];
+    random_bytes(seeds, sizeof seeds);
+    inflight_init(&n->inflight, seeds[0], seeds[1]);
+    forget_queue(n);
+    loop_task_init(&n->pump_task, pump, n);
+    buf_init(&n->block, BLOCK_BYTES_MAX);
+}
+
+void submit_done(struct node *n)
+{
+    inflight_done(&n->inflight);
+    buf_done(&n->block);
+}
