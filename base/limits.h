@@ -118,7 +118,18 @@ static_assert((int)MANIFEST_BYTES_MAX + 1024 <= (int)PEER_FRAME_BYTES_MAX, "a ma
 enum {
     VERIFIER_KEYS_MAX = 256, /* decoded public keys a verifier keeps: some 1 KiB each */
     KEYFILE_BYTES_MAX = 64 << 10, /* a PEM chain of five certificates with their texts */
+    PEER_QUEUE_BYTES_MAX = 16 << 20, /* to one peer: the blocks in flight and as much again */
+    PEER_CONNS_MAX = 256,         /* accepted, most of them strangers in their handshake */
+    PEER_CONNS_PER_ADDRESS_MAX = 48, /* several nodes may live behind one address */
+    PEER_SEND_TIMEOUT_MS = 10000, /* bytes that the peer's machine does not acknowledge */
 };
+#define PEER_HELLO_NS (UINT64_C(5) * 1000000000)    /* from the handshake to the welcome */
+#define PEER_SILENCE_NS (UINT64_C(10) * 1000000000) /* several elections: the peer is gone */
+#define PEER_REDIAL_MIN_NS (UINT64_C(100) * 1000000)  /* a restarted peer is found at once */
+#define PEER_REDIAL_MAX_NS (UINT64_C(2) * 1000000000) /* a dead one costs next to nothing */
+
+static_assert((int)BLOCKS_IN_FLIGHT_MAX * (int)BLOCK_BYTES_MAX < (int)PEER_QUEUE_BYTES_MAX,
+              "the blocks in flight fit the queue of a peer");
 
 /* ---- rules: numbers and civil time ---- */
 enum {
@@ -187,6 +198,8 @@ enum {
     RULES_FIELDS_MAX = 256,        /* fields of a record or row */
     RULES_ARGS_MAX = 60,           /* of an event: sets of them are 64-bit masks */
     RULES_SLOTS_MAX = 4096,        /* names bound in one event: 128 KiB of values */
+    RULES_DECLS_MAX = 2000,        /* names of a header: found by walking */
+    RULES_ELSE_IFS_MAX = 64,       /* of one chain */
     RULES_SIGNERS_MAX = 8,         /* of one event */
     RULES_TIMERS_WAITING_MAX = 10000, /* of one contract */
     RULES_TIMER_DELAY_S = 60,      /* at least, so that a timer cannot make its own loop */

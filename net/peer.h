@@ -28,12 +28,14 @@
 #include "crypto/sha256.h"
 
 struct loop;
+struct pool;
 struct peer_links; /* all links of one node; opaque */
 
 enum {
     PEER_KEYS_MAX = 2, /* transport keys of a node: current and next */
     PEER_CAS_MAX = 4,  /* CA certificates of an institution: current, next, and spare */
     PEER_TYPE_MAX = 239, /* frame types 0 to this are the host's; the rest is the link's own */
+    PEER_PARTS_MAX = 16, /* pieces of one frame */
 };
 
 /* Why a connection ended or was refused; numbers are sent and never reused. */
@@ -55,15 +57,14 @@ enum {
     X(OVERSIZED, 14, "frame too large")                                                            \
     X(TIMEOUT, 15, "timed out")                                                                    \
     X(REPLACED, 16, "replaced by a newer connection")                                              \
-    X(REMOVED, 17, "removed from the node table, or its keys changed")                             \
-    X(SHUTDOWN, 18, "shutting down")
+    X(REMOVED, 17, "no longer admitted by the node table")
 
 enum peer_reason {
 #define PEER_REASON_ENUM(name, number, text) PEER_REASON_##name = number,
     PEER_REASONS(PEER_REASON_ENUM)
 #undef PEER_REASON_ENUM
 };
-enum { PEER_REASON_COUNT = PEER_REASON_SHUTDOWN + 1 };
+enum { PEER_REASON_COUNT = PEER_REASON_REMOVED + 1 };
 
 /* Static text of a reason. Any thread. */
 const char *peer_reason_text(enum peer_reason reason);
@@ -87,7 +88,7 @@ enum peer_direction { PEER_DIRECTION_OUT, PEER_DIRECTION_IN };
 enum peer_fault { PEER_FAULT_NONE, PEER_FAULT_DROP, PEER_FAULT_DELAY };
 
 /* What the host does. Callbacks come from the loop, never from inside a call of this module; they
- * may call anything here but peer_links_free. */
+ * may call anything here but peer_links_free. A node that leaves the table is not reported. */
 struct peer_host {
     void *ctx;
     /* A frame of an admitted peer; bytes are valid during the call only. */
@@ -109,6 +110,9 @@ struct peer_config {
     struct bytes certificate_pem;    /* own certificate, leaf first */
     struct bytes key_pem;            /* own private key */
     uint64_t jitter_seed;            /* random: spreads redials */
+    uint64_t silence_ns;             /* a peer that says nothing so long is gone; 0:
+                                        PEER_SILENCE_NS. A living one speaks five times in it */
+    struct pool *pool;               /* looks names up; outlives the links; NULL: blocks the loop */
 };
 
 /* Facts of one peer for status. Times are of the loop's monotonic clock, 0 for never. */
@@ -116,19 +120,20 @@ struct peer_status {
     uint64_t id;
     bool out_up, in_up;
     uint64_t received_ns;    /* when the last bytes of an admitted connection came */
-    uint64_t out_up_ns;      /* since when the dialled connection is up */
+    uint64_t out_up_ns;      /* since when the dialled connection is up; 0 when it is not */
     uint64_t sent_frames, sent_bytes, received_frames, received_bytes;
     uint64_t dropped_frames; /* not sent: queue full, link down, or fault */
     uint64_t queued_bytes;   /* waiting to be sent now */
     uint64_t dial_failures;  /* since the last success */
-    int64_t certificate_not_after_s; /* Unix seconds, of the peer's certificate; 0 unknown */
+    uint64_t certificate_not_after_s; /* Unix seconds, of the peer's certificate; 0 unknown */
     bool certificate_forgiven; /* it is outside its validity, or a CRL is stale: raise an alarm */
     enum peer_reason last_reason;    /* of the last failure of either direction */
     char last_error[160];            /* the same with details, for people */
 };
 
-/* Starts listening; dials nobody before peer_links_set_nodes. The caller owns *ret and frees it
- * with peer_links_free before the loop. INVALID (credentials, addresses), IO (port taken). */
+/* Starts listening; dials and admits nobody before peer_links_set_nodes. The caller owns *ret and frees it
+ * with peer_links_free before the loop. INVALID (address), IO (port taken). Whether the certificate
+ * and key fit each other is found out by peer_links_set_nodes. */
 err peer_links_new(struct loop *loop, const struct peer_config *config,
                    const struct peer_host *host, struct peer_links **ret,
                    struct errtext *reterr) ERR_MUST_USE;
@@ -139,7 +144,8 @@ void peer_links_free(struct peer_links *links);
 /* Replaces the node table (the row of this node itself may be in it and is not dialled). Links of
  * nodes whose keys, CAs, name or institution no longer admit the peer are closed (REMOVED), new
  * nodes are dialled, a new address is used from the next dial. INVALID, with the table unchanged,
- * for doubled ids, id 0, bad names or addresses, unreadable CAs; LIMIT beyond NODES_MAX. */
+ * for doubled ids, id 0, bad names or addresses, rows without key or CA, unreadable CAs, or when
+ * the own certificate and key cannot be used; LIMIT beyond NODES_MAX. */
 err peer_links_set_nodes(struct peer_links *links, const struct peer_node nodes[], size_t count,
                          struct errtext *reterr) ERR_MUST_USE;
 
