@@ -80,14 +80,20 @@ static err reader_fail(const struct reader *r, enum err_code code, uint32_t fiel
     return err_fail(r->reterr, code, "%s%s: %s", r->path, r->form[field].name, why);
 }
 
+static err reader_garbage(const struct reader *r)
+{
+    size_t size = strlen(r->path);
+    return size == 0 ? err_fail(r->reterr, ERR_INVALID, "envelope: not a protobuf message")
+                     : err_fail(r->reterr, ERR_INVALID, "%.*s: not a protobuf message",
+                                (int)(size - 1), r->path);
+}
+
 /* The next field, known, of its type and not given twice; *ret_end says there was none. */
 static err reader_next(struct reader *r, struct wire_field *ret, bool *ret_end)
 {
     *ret_end = !wire_next(&r->c, ret);
     if (*ret_end) {
-        return cursor_ok(&r->c)
-                   ? err_ok()
-                   : err_fail(r->reterr, ERR_INVALID, "%snot a protobuf message", r->path);
+        return cursor_ok(&r->c) ? err_ok() : reader_garbage(r);
     }
     if (ret->number >= r->form_count) {
         return err_fail(r->reterr, ERR_INVALID, "%sfield %u: not known", r->path, ret->number);

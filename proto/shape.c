@@ -73,16 +73,16 @@ enum { UNPACK_EXTRA_BYTES = 1 << 20 };
 struct budget {
     struct arena *a;
     size_t left;
+    bool exceeded;
 };
 
 static void *budget_alloc(void *ctx, size_t size)
 {
     struct budget *b = ctx;
-    if (size > b->left) {
-        return NULL;
-    }
-    b->left -= size;
-    return arena_try(b->a, 1, size == 0 ? 1 : size);
+    void *memory = size > b->left ? NULL : arena_try(b->a, 1, size == 0 ? 1 : size);
+    b->left -= memory == NULL ? 0 : size;
+    b->exceeded = b->exceeded || memory == NULL;
+    return memory;
 }
 
 static void budget_free(void *ctx, void *pointer)
@@ -238,13 +238,16 @@ err shape_decode(const struct shape *shape, struct bytes wire, struct arena *a, 
                         GRPC_MESSAGE_BYTES_MAX);
     }
     TRY(shape_check(shape->message, wire, reterr));
-    struct budget budget = {a, 4 * wire.size + UNPACK_EXTRA_BYTES};
+    struct budget budget = {a, 4 * wire.size + UNPACK_EXTRA_BYTES, false};
     ProtobufCAllocator allocator = {budget_alloc, budget_free, &budget};
     static const uint8_t NOTHING[1];
     const ProtobufCMessage *message = protobuf_c_message_unpack(
         shape->message, &allocator, wire.size, wire.size == 0 ? NOTHING : wire.data);
     if (message == NULL) {
-        return err_fail(reterr, ERR_INVALID, "%s: cannot parse", shape->message->short_name);
+        return budget.exceeded ? err_fail(reterr, ERR_LIMIT, "%s: takes too much memory",
+                                          shape->message->short_name)
+                               : err_fail(reterr, ERR_INVALID, "%s: cannot parse",
+                                          shape->message->short_name);
     }
     void *result = arena_try(a, 1, shape->size);
     if (result == NULL) {
