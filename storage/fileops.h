@@ -1,5 +1,5 @@
 /* The file calls that storage makes, as a struct of functions: a node uses the system's, tests use
- * a disk in memory that loses unsynced writes, tears them, fills up or answers EIO at a chosen call.
+ * a disk in memory that loses unsynced writes, tears them, fills up or answers EIO when told to.
  * Every function answers a negative errno on failure. None retries a failed write or sync: after a
  * failed sync the kernel may have dropped the pages, so the caller must stop. */
 #ifndef STORAGE_FILEOPS_H

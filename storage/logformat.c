@@ -315,6 +315,7 @@ err log_root_decode(struct bytes file, struct log_root *ret)
     }
     bool use_a = !failed(err_a) && (failed(err_b) || a.sequence >= b.sequence);
     *ret = use_a ? a : b;
+    ret->slot = use_a ? 0 : 1;
     return err_ok();
 }
 

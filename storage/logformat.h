@@ -97,6 +97,8 @@ struct log_root {
     uint64_t term, vote;
     uint64_t segment_last; /* a segment with this number was made; 0: none yet */
     uint64_t group_synced; /* groups up to this one were synced */
+    uint32_t slot;         /* decoded: which one it was, 0 or 1; the next writing starts with the
+                              other, which may be damaged */
 };
 
 /* LOG_ROOT_SLOT_BYTES. */

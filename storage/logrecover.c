@@ -32,6 +32,7 @@ struct recovery {
     uint64_t group_next;     /* 0: not known yet */
     uint64_t last;           /* of the log so far; meaningful when group_next is known */
     bool base_known;
+    struct bytes last_group;  /* in the last segment: a view of segment_file; empty: none */
     size_t torn_at, torn_end; /* in the last segment */
 };
 
@@ -177,6 +178,7 @@ static bool on_group(void *ctx, const struct log_group *g, size_t at)
     if (g->index_synced != r->last) {
         return false;
     }
+    r->last_group = bytes_of(r->segment_file.data + at, g->size);
     const uint8_t *start = g->body.data;
     struct bytes body = g->body;
     struct log_record record;
@@ -205,6 +207,7 @@ static err read_segment(struct recovery *r, uint64_t number, uint64_t group_limi
     struct logpath path = logdir_segment_path(&r->ls->dir, number);
     TRY(logdir_read(&r->ls->dir, path.text, &r->segment_file, LOG_SEGMENT_BYTES_MAX, r->reterr));
     struct log_scan s = {.segment = buf_bytes(&r->segment_file), .seed = log_seed(r->head.salt)};
+    r->last_group = bytes_of(NULL, 0);
     s.group_next = r->head.group_first;
     s.group_limit = group_limit;
     s.at = LOG_SEGMENT_HEAD_BYTES;
@@ -303,21 +306,39 @@ static err check_whole(struct recovery *r)
     return err_ok();
 }
 
-static err wipe_torn(struct recovery *r)
+static int write_zeros(struct logdir *d, int fd, size_t from, size_t to)
+{
+    static const uint8_t zeros[4096];
+    int rc = 0;
+    for (size_t at = from; at < to && rc == 0;) {
+        size_t size = to - at < sizeof zeros ? to - at : sizeof zeros;
+        rc = d->ops.pwrite(d->ops.ctx, fd, zeros, size, at);
+        at += size;
+    }
+    return rc;
+}
+
+/* The last group may be in the page cache alone. When its sync failed in an earlier process, the
+ * kernel has marked the pages clean, and a sync would write nothing; so it is written again. All
+ * groups before it were synced before it was written. */
+static err settle_end(struct recovery *r)
 {
     struct logwriter *w = &r->ls->writer;
     struct logdir *d = &r->ls->dir;
     struct logpath path = logdir_segment_path(d, w->segment_number);
-    static const uint8_t zeros[4096];
-    for (size_t at = r->torn_at; at < r->torn_end;) {
-        size_t size = r->torn_end - at < sizeof zeros ? r->torn_end - at : sizeof zeros;
-        int rc = d->ops.pwrite(d->ops.ctx, w->segment_fd, zeros, size, at);
-        if (rc != 0) {
-            return logdir_fail(r->reterr, "write", path.text, rc);
-        }
-        at += size;
+    int rc = write_zeros(d, w->segment_fd, r->torn_at, r->torn_end);
+    if (rc == 0 && r->last_group.size > 0) {
+        require(w->offset >= r->last_group.size);
+        rc = d->ops.pwrite(d->ops.ctx, w->segment_fd, r->last_group.data, r->last_group.size,
+                           w->offset - r->last_group.size);
     }
-    int rc = d->ops.fdatasync(d->ops.ctx, w->segment_fd);
+    if (rc != 0) {
+        return logdir_fail(r->reterr, "write", path.text, rc);
+    }
+    rc = d->ops.fdatasync(d->ops.ctx, w->segment_fd);
+    if (rc == 0) {
+        rc = d->ops.dirsync(d->ops.ctx, d->path);
+    }
     return rc == 0 ? err_ok() : logdir_fail(r->reterr, "sync", path.text, rc);
 }
 
@@ -358,7 +379,7 @@ static err open_writer(struct recovery *r)
     struct log_segment head;
     TRY(logdir_open_segment(&ls->dir, newest, O_RDWR, &w->segment_fd, &head, r->reterr));
     w->segment_number = newest;
-    TRY(wipe_torn(r));
+    TRY(settle_end(r));
     struct log_root root = r->root;
     root.segment_last = newest;
     root.group_synced = w->group_next - 1;
