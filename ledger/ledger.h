@@ -382,7 +382,7 @@ err ledger_query_voids(const struct ledger *l, uint64_t height, struct arena *a,
 err ledger_state_digest(const struct ledger *l, uint8_t ret[32],
                         struct errtext *reterr) ERR_MUST_USE;
 
-/* ---- contracts and governed tables: in memory, views live until the next finish --------------- */
+/* ---- contracts and governed tables: in memory, views live as long as the ledger ------------ */
 
 struct ledger_contract {
     struct bytes name;
@@ -394,12 +394,14 @@ struct ledger_contract {
     const struct rules_program *program;
 };
 
-/* All versions of all contracts by name, then version. The array is the ledger's. */
-const struct ledger_contract *ledger_contracts(const struct ledger *l, size_t *ret_count);
+/* All versions of all contracts by name, then version. The array is in the arena, what it points to is
+ * the ledger's. */
+const struct ledger_contract *ledger_contracts(const struct ledger *l, struct arena *a,
+                                               size_t *ret_count);
 
-/* One version, or the highest if version is 0. NULL if there is none. */
-const struct ledger_contract *ledger_contract_find(const struct ledger *l, struct bytes name,
-                                                   uint64_t version);
+/* One version, or the highest if version is 0. False if there is none. */
+bool ledger_contract_find(const struct ledger *l, struct bytes name, uint64_t version,
+                          struct ledger_contract *ret);
 
 struct ledger_named_key {
     struct bytes name;

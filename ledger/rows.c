@@ -24,9 +24,9 @@ void rows_init(struct rows *r, struct kv *kv, size_t family, const uint64_t map_
 {
     require(r != NULL);
     require(kv != NULL);
-    *r = (struct rows){.kv = kv, .family = family};
+    *r = (struct rows){.kv = kv, .family = family, .cached = true};
     map_init(&r->cache, map_seed[0], map_seed[1]);
-    arena_init(&r->arena, BLOCK_ARENA_BYTES_MAX);
+    arena_init(&r->arena, OVERLAY_BYTES_MAX);
     arena_init(&r->counts_arena, ROW_COUNTS_BYTES_MAX);
     ordered_init(&r->overlay, &r->arena);
     ordered_init(&r->counts, &r->counts_arena);
@@ -72,7 +72,7 @@ static void cache_set(struct rows *r, struct bytes key, bool present, struct byt
         }
         return;
     }
-    if (old == NULL && r->cache_bytes >= ROW_CACHE_BYTES_MAX) {
+    if (old == NULL && (!r->cached || r->cache_bytes >= ROW_CACHE_BYTES_MAX)) {
         return;
     }
     struct row_cached *fresh = mem_new(1, sizeof(*fresh) + row.size);

@@ -19,6 +19,7 @@ struct rows_undo;
 struct rows {
     struct kv *kv; /* not owned */
     size_t family;
+    bool cached; /* false: nothing is kept between blocks */
     struct map cache; /* key to struct row_cached */
     size_t cache_bytes;
     struct arena arena; /* of the overlay */
@@ -31,7 +32,7 @@ struct rows {
     struct buf got, found_key, found_row;
 };
 
-/* No rows changed yet. kv must outlive it. */
+/* No rows changed yet; cached is true. kv must outlive it. */
 void rows_init(struct rows *r, struct kv *kv, size_t family, const uint64_t map_seed[2]);
 
 /* Frees; accepts an all-zero struct. */

@@ -1,0 +1,422 @@
+#include "ledger/accounts.h"
+
+#include <stdlib.h>
+
+#include "base/cursor.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/require.h"
+#include "crypto/merkle.h"
+#include "crypto/sha256.h"
+#include "ledger/families.h"
+#include "ledger/range.h"
+
+enum { ACCOUNT_VERSION = 1, POSTING_VERSION = 1 };
+
+struct accounts_undo {
+    struct ledger_account *account;
+    int64_t balance;
+};
+
+void accounts_init(struct accounts *a, struct kv *kv, const uint64_t map_seed[2])
+{
+    require(a != NULL);
+    require(kv != NULL);
+    *a = (struct accounts){.kv = kv};
+    map_init(&a->cache, map_seed[0], map_seed[1]);
+    map_init(&a->families, map_seed[0], map_seed[1]);
+    buf_init(&a->value, ROW_BYTES_MAX);
+    buf_init(&a->posting_key, ROW_BYTES_MAX);
+}
+
+static void free_values(struct map *m)
+{
+    size_t at = 0;
+    struct bytes key;
+    void *value;
+    while (map_next(m, &at, &key, &value)) {
+        free(value);
+    }
+    map_done(m);
+}
+
+void accounts_done(struct accounts *a)
+{
+    require(a != NULL);
+    free_values(&a->cache);
+    free_values(&a->families);
+    free(a->dirty);
+    free(a->undo);
+    free(a->touched);
+    buf_done(&a->value);
+    buf_done(&a->posting_key);
+    *a = (struct accounts){0};
+}
+
+bool account_key_split(struct bytes key, struct bytes *ret_contract, struct bytes *ret_family,
+                       bool *ret_issuance)
+{
+    size_t contract = 0;
+    while (contract < key.size && key.data[contract] > 1) {
+        contract++;
+    }
+    size_t family = contract + 1;
+    while (family < key.size && key.data[family] != 0) {
+        family++;
+    }
+    if (contract == 0 || family >= key.size || family == contract + 1) {
+        return false;
+    }
+    *ret_contract = bytes_of(key.data, contract);
+    *ret_family = bytes_of(key.data + contract + 1, family - contract - 1);
+    if (ret_issuance != NULL) {
+        *ret_issuance = key.data[contract] == 1;
+    }
+    return true;
+}
+
+/* The family's running sum: an account and the issuance account of its family share one. */
+static struct account_family *family_of(struct accounts *a, struct bytes key)
+{
+    struct bytes contract;
+    struct bytes family;
+    bool whole = account_key_split(key, &contract, &family, NULL);
+    require(whole);
+    struct buf *name = &a->posting_key;
+    buf_clear(name);
+    buf_put_bytes(name, contract);
+    buf_put_u8(name, 0);
+    buf_put_bytes(name, family);
+    struct account_family *found = map_get(&a->families, buf_bytes(name));
+    if (found == NULL) {
+        found = mem_new(1, sizeof(*found));
+        map_put(&a->families, buf_bytes(name), found);
+    }
+    return found;
+}
+
+err account_value_decode(struct bytes value, struct account_value *ret)
+{
+    struct cursor c = cursor_of(value);
+    struct account_value v = {0};
+    if (cursor_u8(&c) != ACCOUNT_VERSION) {
+        cursor_fail(&c);
+    }
+    v.balance = cursor_i64(&c);
+    v.count = cursor_u64(&c);
+    cursor_copy(&c, v.chain, sizeof(v.chain));
+    if (!cursor_done(&c)) {
+        return (err){ERR_CORRUPT};
+    }
+    *ret = v;
+    return err_ok();
+}
+
+static void account_value_put(const struct ledger_account *account, struct buf *value)
+{
+    buf_clear(value);
+    buf_put_u8(value, ACCOUNT_VERSION);
+    buf_put_i64(value, account->posted);
+    buf_put_u64(value, account->count);
+    buf_put(value, account->chain, sizeof(account->chain));
+}
+
+err accounts_check(struct accounts *a, struct errtext *reterr)
+{
+    require(a != NULL);
+    require(a->dirty_count == 0);
+    struct kv_iter *it = range_open(a->kv, FAMILY_ACCOUNTS, bytes_of(NULL, 0), bytes_of(NULL, 0));
+    struct bytes key;
+    struct bytes value;
+    struct bytes contract;
+    struct bytes family;
+    err e = err_ok();
+    while (!failed(e) && kv_iter_next(it, &key, &value)) {
+        struct account_value v;
+        if (failed(account_value_decode(value, &v)) ||
+            !account_key_split(key, &contract, &family, NULL)) {
+            e = err_fail(reterr, ERR_CORRUPT, "a stored account does not decode");
+            continue;
+        }
+        family_of(a, key)->sum += v.balance;
+    }
+    struct errtext why;
+    err closed = kv_iter_close(it, &why);
+    if (!failed(e) && failed(closed)) {
+        return err_fail(reterr, closed.code, "read the accounts: %s", why.text);
+    }
+    size_t at = 0;
+    void *found;
+    while (!failed(e) && map_next(&a->families, &at, &key, &found)) {
+        if (((struct account_family *)found)->sum != 0) {
+            size_t name = strnlen((const char *)key.data, key.size);
+            e = err_fail(reterr, ERR_CORRUPT, "account family %.*s of %.*s does not sum to zero",
+                         (int)(key.size - name - 1), (const char *)key.data + name + 1, (int)name,
+                         (const char *)key.data);
+        }
+    }
+    return e;
+}
+
+/* The account in memory; read from the database if it is not there yet. */
+static struct ledger_account *account_of(struct accounts *a, struct bytes key)
+{
+    struct ledger_account *account = map_get(&a->cache, key);
+    if (account != NULL) {
+        return account;
+    }
+    account = mem_new(1, sizeof(*account) + key.size);
+    account->key_size = (uint32_t)key.size;
+    memcpy(account->key, key.data, key.size);
+    account->family = family_of(a, key);
+    struct errtext why;
+    buf_clear(&a->value);
+    err e = kv_get(a->kv, FAMILY_ACCOUNTS, key, &a->value, &why);
+    if (!failed(e)) {
+        struct account_value v;
+        if (failed(account_value_decode(buf_bytes(&a->value), &v))) {
+            die("state database: a stored account does not decode");
+        }
+        account->balance = v.balance;
+        account->posted = v.balance;
+        account->committed = v.balance;
+        account->count = v.count;
+        memcpy(account->chain, v.chain, sizeof(account->chain));
+    } else if (!err_is(e, ERR_NOT_FOUND)) {
+        die("state database: %s", why.text);
+    }
+    map_put(&a->cache, key, account);
+    return account;
+}
+
+int64_t accounts_balance(struct accounts *a, struct bytes key)
+{
+    require(a != NULL);
+    require(key.size > 0);
+    return account_of(a, key)->balance;
+}
+
+static void move(struct accounts *a, struct ledger_account *account, int64_t quanta)
+{
+    if (a->undo_on) {
+        if (a->undo_count == a->undo_capacity) {
+            a->undo_capacity = a->undo_capacity * 2 + 64;
+            a->undo = mem_resize(a->undo, a->undo_capacity, sizeof(*a->undo));
+        }
+        a->undo[a->undo_count++] = (struct accounts_undo){account, account->balance};
+    }
+    bool overflow = __builtin_add_overflow(account->balance, quanta, &account->balance);
+    require(!overflow);
+    if (!account->dirty) {
+        if (a->dirty_count == a->dirty_capacity) {
+            a->dirty_capacity = a->dirty_capacity * 2 + 64;
+            a->dirty = mem_resize(a->dirty, a->dirty_capacity, sizeof(struct ledger_account *));
+        }
+        a->dirty[a->dirty_count++] = account;
+        account->dirty = true;
+    }
+}
+
+void accounts_move(struct accounts *a, const struct rules_posting *posting)
+{
+    require(a != NULL);
+    require(posting->quanta > 0);
+    struct ledger_account *debit = account_of(a, posting->debit);
+    struct ledger_account *credit = account_of(a, posting->credit);
+    require(debit->family == credit->family);
+    move(a, debit, -posting->quanta);
+    move(a, credit, posting->quanta);
+}
+
+void accounts_mark(struct accounts *a)
+{
+    require(a != NULL);
+    require(!a->undo_on);
+    a->undo_on = true;
+    a->undo_count = 0;
+}
+
+void accounts_rollback(struct accounts *a)
+{
+    require(a != NULL);
+    require(a->undo_on);
+    for (size_t i = a->undo_count; i > 0; i--) {
+        a->undo[i - 1].account->balance = a->undo[i - 1].balance;
+    }
+    a->undo_on = false;
+    a->undo_count = 0;
+}
+
+void accounts_keep(struct accounts *a)
+{
+    require(a != NULL);
+    require(a->undo_on);
+    a->undo_on = false;
+    a->undo_count = 0;
+}
+
+void posting_key_of(struct bytes account, uint64_t number, struct buf *key)
+{
+    require(key != NULL);
+    buf_clear(key);
+    buf_put_sized(key, account);
+    buf_put_u64(key, number);
+}
+
+/* One side of a posting: the account's next link. */
+struct link {
+    struct ledger_account *account;
+    struct bytes counter, clause;
+    int64_t quanta;
+    uint32_t ordinal;
+};
+
+static void touch(struct accounts *a, struct ledger_account *account, uint64_t position)
+{
+    if (account->record == position + 1) {
+        return;
+    }
+    account->record = position + 1;
+    if (a->touched_count == a->touched_capacity) {
+        a->touched_capacity = a->touched_capacity * 2 + 64;
+        a->touched = mem_resize(a->touched, a->touched_capacity, sizeof(struct ledger_account *));
+    }
+    a->touched[a->touched_count++] = account;
+}
+
+static void post(struct accounts *a, struct kv_batch *batch, const struct posting_place *place,
+                 const struct link *link)
+{
+    struct ledger_account *account = link->account;
+    bool overflow = __builtin_add_overflow(account->posted, link->quanta, &account->posted);
+    require(!overflow);
+    account->count++;
+    struct sha256 s;
+    sha256_init(&s);
+    sha256_add(&s, POSTING_TAG, sizeof(POSTING_TAG) - 1);
+    sha256_add(&s, account->chain, sizeof(account->chain));
+    sha256_add_u64(&s, account->count);
+    sha256_add_u64(&s, place->position);
+    sha256_add_u32(&s, link->ordinal);
+    sha256_add_u64(&s, (uint64_t)link->quanta);
+    sha256_add_u64(&s, (uint64_t)account->posted);
+    sha256_add_bytes(&s, link->counter);
+    sha256_end(&s, account->chain);
+
+    struct buf *value = &a->value;
+    buf_clear(value);
+    buf_put_u8(value, POSTING_VERSION);
+    buf_put_u64(value, place->position);
+    buf_put_u32(value, link->ordinal);
+    buf_put_u64(value, place->time_ns);
+    buf_put_i64(value, link->quanta);
+    buf_put_i64(value, account->posted);
+    buf_put_sized(value, link->clause);
+    buf_put_sized(value, link->counter);
+    posting_key_of(account_key(account), account->count, &a->posting_key);
+    kv_batch_put(batch, a->kv, FAMILY_POSTINGS, buf_bytes(&a->posting_key), buf_bytes(value));
+    touch(a, account, place->position);
+}
+
+err posting_value_decode(struct bytes value, struct posting_value *ret)
+{
+    struct cursor c = cursor_of(value);
+    struct posting_value v = {0};
+    if (cursor_u8(&c) != POSTING_VERSION) {
+        cursor_fail(&c);
+    }
+    v.position = cursor_u64(&c);
+    v.ordinal = cursor_u32(&c);
+    v.time_ns = cursor_u64(&c);
+    v.quanta = cursor_i64(&c);
+    v.balance = cursor_i64(&c);
+    v.clause = cursor_sized(&c, NAME_BYTES_MAX);
+    v.counter = cursor_sized(&c, ROW_BYTES_MAX);
+    if (!cursor_done(&c)) {
+        return (err){ERR_CORRUPT};
+    }
+    *ret = v;
+    return err_ok();
+}
+
+static int by_key(const void *left, const void *right)
+{
+    const struct ledger_account *const *l = left;
+    const struct ledger_account *const *r = right;
+    return bytes_compare(account_key(*l), account_key(*r));
+}
+
+static void touched_root(struct accounts *a, uint8_t ret_root[32])
+{
+    memset(ret_root, 0, 32);
+    if (a->touched_count == 0) {
+        return;
+    }
+    qsort(a->touched, a->touched_count, sizeof(struct ledger_account *), by_key);
+    struct merkle tree;
+    merkle_init(&tree);
+    for (size_t i = 0; i < a->touched_count; i++) {
+        const struct ledger_account *account = a->touched[i];
+        buf_clear(&a->value);
+        buf_put_sized(&a->value, account_key(account));
+        buf_put_u64(&a->value, account->count);
+        buf_put(&a->value, account->chain, sizeof(account->chain));
+        struct merkle_hash leaf;
+        merkle_leaf(buf_bytes(&a->value), &leaf);
+        merkle_add(&tree, &leaf);
+    }
+    struct merkle_hash root;
+    merkle_root(&tree, &root);
+    memcpy(ret_root, root.bytes, 32);
+}
+
+void accounts_record(struct accounts *a, struct kv_batch *batch, const struct posting_place *place,
+                     const struct rules_out *out, uint8_t ret_root[32])
+{
+    require(a != NULL);
+    require(!a->undo_on);
+    a->touched_count = 0;
+    for (size_t i = 0; i < out->posting_count; i++) {
+        const struct rules_posting *p = &out->postings[i];
+        struct link debit = {account_of(a, p->debit), p->credit, p->clause, -p->quanta,
+                             (uint32_t)i};
+        struct link credit = {account_of(a, p->credit), p->debit, p->clause, p->quanta,
+                              (uint32_t)i};
+        post(a, batch, place, &debit);
+        post(a, batch, place, &credit);
+    }
+    touched_root(a, ret_root);
+}
+
+void accounts_write(struct accounts *a, struct kv_batch *batch)
+{
+    require(a != NULL);
+    require(!a->undo_on);
+    if (a->dirty_count > 0) {
+        qsort(a->dirty, a->dirty_count, sizeof(struct ledger_account *), by_key);
+    }
+    for (size_t i = 0; i < a->dirty_count; i++) {
+        struct ledger_account *account = a->dirty[i];
+        require(account->balance == account->posted);
+        account->family->sum += (wide_sum)account->posted - account->committed;
+    }
+    for (size_t i = 0; i < a->dirty_count; i++) {
+        struct ledger_account *account = a->dirty[i];
+        require(account->family->sum == 0);
+        account->committed = account->posted;
+        account->dirty = false;
+        if (account->count == 0) {
+            continue; /* only a rolled back evaluation touched it */
+        }
+        account_value_put(account, &a->value);
+        kv_batch_put(batch, a->kv, FAMILY_ACCOUNTS, account_key(account), buf_bytes(&a->value));
+    }
+    a->dirty_count = 0;
+    if (a->cache.count > ACCOUNTS_CACHED_MAX) {
+        /* Simple and rare: the accounts in use come back by reading. Their families stay. */
+        struct map fresh;
+        map_init(&fresh, a->cache.seed[0], a->cache.seed[1]);
+        free_values(&a->cache);
+        a->cache = fresh;
+    }
+}
