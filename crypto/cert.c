@@ -195,6 +195,16 @@ void cert_der(const struct cert *cert, struct buf *ret)
     put_der(cert->x509, ret);
 }
 
+void cert_spki(const struct cert *cert, struct buf *ret)
+{
+    unsigned char *der = NULL;
+    require(cert != NULL);
+    int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert->x509), &der);
+    require(size > 0);
+    buf_put(ret, der, (size_t)size);
+    OPENSSL_free(der);
+}
+
 void cert_pem(const struct cert *cert, struct buf *ret)
 {
     require(cert != NULL);

@@ -90,6 +90,9 @@ err cert_write(const struct cert *cert, const char *path, struct errtext *reterr
 void cert_der(const struct cert *cert, struct buf *ret);
 void cert_pem(const struct cert *cert, struct buf *ret);
 
+/* Appends the DER SubjectPublicKeyInfo of a certificate: how the node table names its key. */
+void cert_spki(const struct cert *cert, struct buf *ret);
+
 /* Reads the facts; a certificate without a readable identity has has_identity false and, if
  * reterr is not NULL, the reason there. */
 void cert_read_facts(const struct cert *cert, struct cert_facts *ret, struct errtext *reterr);
