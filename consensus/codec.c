@@ -81,8 +81,8 @@ static void encode_vote(const struct packet *p, struct buf *ret)
     buf_put_u64(ret, m->term);
     buf_put_u64(ret, m->last_log_index);
     buf_put_u64(ret, m->last_log_term);
-    buf_put_u8(ret, (uint8_t)((m->disrupt_leader ? FLAG_DISRUPT : 0) |
-                              (m->pre_vote ? FLAG_PRE_VOTE : 0)));
+    buf_put_u8(
+        ret, (uint8_t)((m->disrupt_leader ? FLAG_DISRUPT : 0) | (m->pre_vote ? FLAG_PRE_VOTE : 0)));
 }
 
 static void encode_vote_result(const struct packet *p, struct buf *ret)
@@ -90,8 +90,8 @@ static void encode_vote_result(const struct packet *p, struct buf *ret)
     const struct raft_request_vote_result *m = &p->m.request_vote_result;
     buf_put_u8(ret, m->version);
     buf_put_u64(ret, m->term);
-    buf_put_u8(ret, (uint8_t)((m->vote_granted ? FLAG_GRANTED : 0) |
-                              (m->pre_vote ? FLAG_PRE_VOTE : 0)));
+    buf_put_u8(ret,
+               (uint8_t)((m->vote_granted ? FLAG_GRANTED : 0) | (m->pre_vote ? FLAG_PRE_VOTE : 0)));
     buf_put_u16(ret, m->features);
     buf_put_u16(ret, m->capacity);
 }
@@ -203,10 +203,10 @@ static bool number_or_zero_ok(uint64_t n)
 
 static err check_version(uint8_t version, uint8_t expected, struct errtext *reterr)
 {
-    return version == expected ? err_ok()
-                               : err_fail(reterr, ERR_UNSUPPORTED,
-                                          "a frame of a peer has message version %u, not %u",
-                                          version, expected);
+    return version == expected
+               ? err_ok()
+               : err_fail(reterr, ERR_UNSUPPORTED,
+                          "a frame of a peer has message version %u, not %u", version, expected);
 }
 
 /* One entry: known type, size of its type, terms that do not fall and do not pass the message's. */

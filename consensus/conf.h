@@ -37,7 +37,8 @@ err conf_decode(struct bytes b, struct conf *ret) ERR_MUST_USE;
 /* Appends the encoding, at most CONF_BYTES_MAX bytes. */
 void conf_encode(const struct conf *conf, struct buf *ret);
 
-/* The core's form; on success the caller (or the core) closes it. conf has come from conf_decode. */
+/* The core's form; on success the caller (or the core) closes it. conf has come from conf_decode.
+ */
 err conf_to_core(const struct conf *conf, struct raft_configuration *ret) ERR_MUST_USE;
 
 /* From the core's form; INVALID when it has servers that conf_decode would refuse. */

@@ -1,8 +1,9 @@
 /* Order and durability: a guarded driver around libraft's I/O-free core.
  *
  * It is pure. Events go in (a frame from a peer, a tick, a finished write, a request), effects come
- * out through `struct consensus_host` (write this, send that, there is something to apply). It reads
- * no clock, does no I/O and has no threads, so a whole cluster runs in one thread from a seed.
+ * out through `struct consensus_host` (write this, send that, there is something to apply). It
+ * reads no clock, does no I/O and has no threads, so a whole cluster runs in one thread from a
+ * seed.
  *
  *     frames, ticks, requests            +-----------+   write(job) ------> disk, in order
  *   ---------------------------------->  | consensus |   send(to, packet) -> peer links
@@ -36,16 +37,16 @@
 struct consensus;
 
 enum consensus_role { /* what this node does now */
-    CONSENSUS_UNAVAILABLE = 0,
-    CONSENSUS_FOLLOWER = 1,
-    CONSENSUS_CANDIDATE = 2,
-    CONSENSUS_LEADER = 3,
+                      CONSENSUS_UNAVAILABLE = 0,
+                      CONSENSUS_FOLLOWER = 1,
+                      CONSENSUS_CANDIDATE = 2,
+                      CONSENSUS_LEADER = 3,
 };
 
-enum consensus_member { /* what a node is in the configuration */
-    CONSENSUS_STANDBY = 0, /* receives the log, does not vote */
-    CONSENSUS_VOTER = 1,
-    CONSENSUS_STRANGER = 255, /* not in it; as a wish: remove it */
+enum consensus_member {                        /* what a node is in the configuration */
+                        CONSENSUS_STANDBY = 0, /* receives the log, does not vote */
+                        CONSENSUS_VOTER = 1,
+                        CONSENSUS_STRANGER = 255, /* not in it; as a wish: remove it */
 };
 
 /* Answers to requests. Everything but OK has changed nothing. */
@@ -91,17 +92,17 @@ struct consensus_host {
 };
 
 struct consensus_options {
-    uint64_t id;                /* of this node, > 0, never reused */
-    uint32_t seed;              /* random for each start: election timeouts */
-    uint32_t election_ms;       /* 1000 suits a LAN */
-    uint32_t heartbeat_ms;      /* 100; should exceed the p99 of a disk sync */
-    uint32_t install_ms;        /* repeat a manifest after: 5000 to 10000 */
-    uint32_t pin_ms;            /* a peer that fetches holds back newer snapshots at most this long */
-    uint32_t inflight;          /* entries under way to a follower: BLOCKS_IN_FLIGHT_MAX */
-    uint64_t cache_bytes_max;   /* payloads kept in memory: LOG_CACHE_BYTES_MAX */
-    bool pre_vote;              /* true */
+    uint64_t id;              /* of this node, > 0, never reused */
+    uint32_t seed;            /* random for each start: election timeouts */
+    uint32_t election_ms;     /* 1000 suits a LAN */
+    uint32_t heartbeat_ms;    /* 100; should exceed the p99 of a disk sync */
+    uint32_t install_ms;      /* repeat a manifest after: 5000 to 10000 */
+    uint32_t pin_ms;          /* a peer that fetches holds back newer snapshots at most this long */
+    uint32_t inflight;        /* entries under way to a follower: BLOCKS_IN_FLIGHT_MAX */
+    uint64_t cache_bytes_max; /* payloads kept in memory: LOG_CACHE_BYTES_MAX */
+    bool pre_vote;            /* true */
 #ifdef CONSENSUS_TEST_SWITCHES
-    uint32_t switches_off;      /* enum guard in driver.h: guards to do without */
+    uint32_t switches_off; /* enum guard in driver.h: guards to do without */
 #endif
 };
 
@@ -142,8 +143,8 @@ err consensus_open(const struct consensus_host *host, const struct consensus_opt
  * consensus_job_free. Accepts NULL. */
 void consensus_close(struct consensus *c);
 
-/* OK while the node may go on. CORRUPT: the core or the disk contradicts the log; IO: an entry could
- * not be read back. The reason is in reterr. Stays failed for ever. */
+/* OK while the node may go on. CORRUPT: the core or the disk contradicts the log; IO: an entry
+ * could not be read back. The reason is in reterr. Stays failed for ever. */
 err consensus_check(const struct consensus *c, struct errtext *reterr) ERR_MUST_USE;
 
 /* ---- events ---- */
@@ -205,8 +206,8 @@ enum consensus_answer consensus_change(struct consensus *c, uint64_t id,
 /* Makes a standby a voter once it is level. BUSY: call again every heartbeat. */
 enum consensus_answer consensus_promote(struct consensus *c, uint64_t id) ERR_MUST_USE;
 
-/* Hands leadership to a voter that is level. BUSY: stop submitting, call again. OK: begun; done when
- * this node is follower, failed when it still leads and status.transferee is 0. */
+/* Hands leadership to a voter that is level. BUSY: stop submitting, call again. OK: begun; done
+ * when this node is follower, failed when it still leads and status.transferee is 0. */
 enum consensus_answer consensus_transfer(struct consensus *c, uint64_t id) ERR_MUST_USE;
 
 /* The host has made a checkpoint of the state as it is: at `applied`, with all given out applied.

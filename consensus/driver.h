@@ -62,7 +62,7 @@ struct contact { /* what a peer's packets say besides their content */
 
 /* Reads: one round is under way at a time; those that arrive meanwhile wait for the next. */
 struct read_round {
-    uint64_t seq; /* of the latest round; it runs until a majority has answered */
+    uint64_t seq;    /* of the latest round; it runs until a majority has answered */
     uint64_t wanted; /* the latest round that a read asked for: seq or seq + 1 */
     bool running;
     uint64_t acks[READ_ACKS_MAX];
@@ -81,18 +81,18 @@ struct consensus {
     struct consensus_host host;
     struct consensus_options options;
     struct memlog log;
-    struct consensus_snapshot snapshot;          /* the latest durable one */
-    struct consensus_snapshot pending;           /* being installed, if installing */
-    struct raft_snapshot_metadata pending_meta;  /* ours until RAFT_PERSISTED_SNAPSHOT */
+    struct consensus_snapshot snapshot;         /* the latest durable one */
+    struct consensus_snapshot pending;          /* being installed, if installing */
+    struct raft_snapshot_metadata pending_meta; /* ours until RAFT_PERSISTED_SNAPSHOT */
     bool installing, fetched, reset;
     uint64_t commit, given, applied, announced;
-    uint64_t conf_fed;        /* configurations up to here are known to the core as committed */
-    uint64_t conf_fed_index;  /* the latest of them */
-    struct entry *conf;       /* the latest applied configuration, a reference ... */
-    uint64_t conf_index;      /* ... and where it stands */
-    uint64_t seq;             /* of the latest job */
-    uint64_t durable;         /* of the latest job that is done */
-    uint64_t gate;            /* packets wait until this job is done */
+    uint64_t conf_fed;       /* configurations up to here are known to the core as committed */
+    uint64_t conf_fed_index; /* the latest of them */
+    struct entry *conf;      /* the latest applied configuration, a reference ... */
+    uint64_t conf_index;     /* ... and where it stands */
+    uint64_t seq;            /* of the latest job */
+    uint64_t durable;        /* of the latest job that is done */
+    uint64_t gate;           /* packets wait until this job is done */
     struct consensus_job *jobs, **jobs_tail; /* in flight, in order; the host owns them */
     struct held *held, **held_tail;          /* owned, in order */
     struct read_round round;

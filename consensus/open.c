@@ -102,8 +102,8 @@ static err check_entries(const struct consensus_disk *disk, struct errtext *rete
             return contradiction(reterr, "terms are out of order");
         }
         term_min = s->term;
-        bool known = s->type == ENTRY_COMMAND || s->type == ENTRY_BARRIER ||
-                     s->type == ENTRY_CHANGE;
+        bool known =
+            s->type == ENTRY_COMMAND || s->type == ENTRY_BARRIER || s->type == ENTRY_CHANGE;
         if (!known) {
             return contradiction(reterr, "an entry of unknown type");
         }
@@ -215,7 +215,8 @@ static bool only_voter(const struct consensus *c, const struct consensus_disk *d
 }
 
 /* T4: the core elects a single voter in its old term. What it sent and lost in a crash would share
- * index and term with what comes next; so it starts in a new term, recorded before anything else. */
+ * index and term with what comes next; so it starts in a new term, recorded before anything else.
+ */
 static void bump_single_voter(struct consensus *c, const struct consensus_disk *disk,
                               struct raft_event *start)
 {

@@ -149,8 +149,7 @@ void snapshot_job_done(struct consensus *c, const struct consensus_job *job)
     const struct consensus_snapshot *s = &job->snapshot;
     struct conf conf;
     /* An installation has begun or ended meanwhile: the core must not hear of an older one. */
-    if (c->installing || s->index <= c->snapshot.index ||
-        memlog_at(&c->log, s->index) == NULL) {
+    if (c->installing || s->index <= c->snapshot.index || memlog_at(&c->log, s->index) == NULL) {
         return;
     }
     e.snapshot.metadata.index = s->index;
