@@ -1,3 +1,5 @@
+#include <dirent.h>
+#include <errno.h>
 #include <rocksdb/c.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +60,7 @@ static err fail_rocks(struct errtext *reterr, char *text, const char *what)
         code = ERR_FULL;
     } else if (strstr(text, "While lock file") != NULL || strstr(text, "lock hold by") != NULL) {
         code = ERR_AGAIN;
-    } else if (strstr(text, "does not exist") != NULL && strstr(text, "CURRENT") != NULL) {
+    } else if (strstr(text, "CURRENT: No such file") != NULL) {
         code = ERR_NOT_FOUND;
     } else if (strncmp(text, "Invalid argument: Column families not opened", 44) == 0) {
         code = ERR_UNSUPPORTED;
@@ -179,6 +181,25 @@ static void kv_release(struct kv *kv)
     free(kv);
 }
 
+/* RocksDB makes a new store where CURRENT is missing, and removes what lies about. Files that only a
+ * store has say that there was one. */
+static err check_head(const char *dir, struct errtext *reterr)
+{
+    DIR *d = opendir(dir);
+    if (d == NULL) {
+        return err_fail(reterr, ERR_IO, "open %s: %s", dir, strerror(errno));
+    }
+    bool head = false;
+    bool body = false;
+    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        head = head || strcmp(e->d_name, "CURRENT") == 0;
+        body = body || strncmp(e->d_name, "MANIFEST-", 9) == 0 || strstr(e->d_name, ".sst") != NULL;
+    }
+    closedir(d);
+    return head || !body ? err_ok()
+                         : err_fail(reterr, ERR_CORRUPT, "%s/CURRENT is missing", dir);
+}
+
 err kv_open(const char *dir, const struct kv_options *o, struct kv **ret, struct errtext *reterr)
 {
     require(dir != NULL && o != NULL && ret != NULL);
@@ -186,6 +207,7 @@ err kv_open(const char *dir, const struct kv_options *o, struct kv **ret, struct
     for (size_t i = 0; i < o->families_count; i++) {
         require(name_valid(o->families[i].name));
     }
+    TRY(check_head(dir, reterr));
     struct kv *kv = mem_new(1, sizeof *kv);
     kv_prepare(kv, o);
     int count = (int)o->families_count + 1;
