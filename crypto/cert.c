@@ -229,8 +229,7 @@ static int64_t seconds_of(const ASN1_TIME *when)
     return (int64_t)timegm(&tm);
 }
 
-void cert_facts_of_x509(const struct x509_st *x509, struct cert_facts *ret,
-                        struct errtext *reterr)
+void cert_facts_of_x509(const struct x509_st *x509, struct cert_facts *ret, struct errtext *reterr)
 {
     require(x509 != NULL);
     require(ret != NULL);

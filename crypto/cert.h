@@ -10,7 +10,7 @@
 #include "crypto/sha256.h"
 
 enum {
-    CERT_SPKI_SIZE = 91, /* DER SubjectPublicKeyInfo of a P-256 point, uncompressed */
+    CERT_SPKI_SIZE = 91,     /* DER SubjectPublicKeyInfo of a P-256 point, uncompressed */
     CERT_ALT_NAMES_MAX = 16, /* DNS names and addresses of one certificate */
 };
 
@@ -29,11 +29,11 @@ struct cert_facts {
 
 /* What a new certificate says. Texts are views that must outlive the call. */
 struct cert_spec {
-    const struct identity *identity;           /* of the holder; its SAN URI */
-    const char *const *dns_names;              /* dns_count; "localhost", "node1.example" */
-    const char *const *addresses;              /* address_count; "127.0.0.1", "::1" */
-    size_t dns_count, address_count;           /* at most CERT_ALT_NAMES_MAX together */
-    int64_t not_before_s, not_after_s;         /* Unix seconds */
+    const struct identity *identity;   /* of the holder; its SAN URI */
+    const char *const *dns_names;      /* dns_count; "localhost", "node1.example" */
+    const char *const *addresses;      /* address_count; "127.0.0.1", "::1" */
+    size_t dns_count, address_count;   /* at most CERT_ALT_NAMES_MAX together */
+    int64_t not_before_s, not_after_s; /* Unix seconds */
 };
 
 /* A new P-256 key, which the caller owns. Any thread. */
@@ -98,8 +98,7 @@ void cert_spki(const struct cert *cert, struct buf *ret);
 void cert_read_facts(const struct cert *cert, struct cert_facts *ret, struct errtext *reterr);
 
 /* The same of OpenSSL's own object, for net/; x509 is not owned. Any thread. */
-void cert_facts_of_x509(const struct x509_st *x509, struct cert_facts *ret,
-                        struct errtext *reterr);
+void cert_facts_of_x509(const struct x509_st *x509, struct cert_facts *ret, struct errtext *reterr);
 
 /* Whether `cert` carries a signature by the key of `ca`, which is a CA: DENIED otherwise. Times,
  * purposes and revocation are not looked at. */

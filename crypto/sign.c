@@ -116,8 +116,7 @@ void sign_key_id(const uint8_t public[SIGN_PUBLIC_SIZE], uint8_t ret_id[SIGN_KEY
 
 static const char text_prefix[] = "ed25519:";
 
-void sign_public_print(const uint8_t public[SIGN_PUBLIC_SIZE],
-                       char ret_text[SIGN_PUBLIC_TEXT_SIZE])
+void sign_public_print(const uint8_t public[SIGN_PUBLIC_SIZE], char ret_text[SIGN_PUBLIC_TEXT_SIZE])
 {
     size_t prefix = strlen(text_prefix);
     require(prefix + base64_length(SIGN_PUBLIC_SIZE) + 1 == SIGN_PUBLIC_TEXT_SIZE);

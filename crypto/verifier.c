@@ -44,13 +44,12 @@ void verifier_free(struct verifier *v)
  * chooses keys so that they meet in one slot costs themselves the decoding, no more. */
 static EVP_PKEY *find_key(struct verifier *v, const uint8_t public[SIGN_PUBLIC_SIZE])
 {
-    size_t at = ((size_t)public[0] << 8 | public[1]) % VERIFIER_KEYS_MAX;
+    size_t at = ((size_t) public[0] << 8 | public[1]) % VERIFIER_KEYS_MAX;
     struct slot *slot = &v->slots[at];
     if (slot->pkey != NULL && memcmp(slot->public, public, SIGN_PUBLIC_SIZE) == 0) {
         return slot->pkey;
     }
-    EVP_PKEY *pkey =
-        EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public, SIGN_PUBLIC_SIZE);
+    EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public, SIGN_PUBLIC_SIZE);
     if (pkey == NULL) {
         ERR_clear_error();
         return NULL;
@@ -74,8 +73,8 @@ bool verifier_check(struct verifier *v, const uint8_t public[SIGN_PUBLIC_SIZE],
     /* For Ed25519 the digest must be NULL; only 1 means valid, 0 and negative do not. */
     int valid = EVP_DigestVerifyInit(v->ctx, NULL, NULL, NULL, pkey);
     if (valid == 1) {
-        valid = EVP_DigestVerify(v->ctx, signature, SIGN_SIGNATURE_SIZE, message.data,
-                                 message.size);
+        valid =
+            EVP_DigestVerify(v->ctx, signature, SIGN_SIGNATURE_SIZE, message.data, message.size);
     }
     if (valid != 1) {
         ERR_clear_error();

@@ -203,8 +203,8 @@ err peer_links_set_nodes(struct peer_links *links, const struct peer_node nodes[
     struct peer_table *table = NULL;
     struct tls_ctx *contexts[2];
     TRY(peer_table_new(nodes, count, &table, reterr));
-    err e = build_tls(table, buf_bytes(&links->certificate), buf_bytes(&links->key), contexts,
-                      reterr);
+    err e =
+        build_tls(table, buf_bytes(&links->certificate), buf_bytes(&links->key), contexts, reterr);
     if (failed(e)) {
         peer_table_free(table);
         return err_wrapf(reterr, e, "peer links");

@@ -32,8 +32,8 @@ struct pool;
 struct peer_links; /* all links of one node; opaque */
 
 enum {
-    PEER_KEYS_MAX = 2, /* transport keys of a node: current and next */
-    PEER_CAS_MAX = 4,  /* CA certificates of an institution: current, next, and spare */
+    PEER_KEYS_MAX = 2,   /* transport keys of a node: current and next */
+    PEER_CAS_MAX = 4,    /* CA certificates of an institution: current, next, and spare */
     PEER_TYPE_MAX = 239, /* frame types 0 to this are the host's; the rest is the link's own */
     PEER_PARTS_MAX = 16, /* pieces of one frame */
 };
@@ -74,7 +74,7 @@ struct peer_node {
     uint64_t id; /* Raft id, not 0, never reused */
     const char *institution;
     const char *name;
-    const char *address; /* host:port */
+    const char *address;                      /* host:port */
     uint8_t keys[PEER_KEYS_MAX][SHA256_SIZE]; /* SHA-256 of DER SubjectPublicKeyInfo */
     size_t key_count;
     struct bytes cas[PEER_CAS_MAX]; /* DER CA certificates of the institution */
@@ -103,37 +103,37 @@ struct peer_host {
 
 /* Views must live during peer_links_new only. */
 struct peer_config {
-    uint64_t id;                     /* this node's Raft id */
+    uint64_t id; /* this node's Raft id */
     uint8_t ledger_id[SHA256_SIZE];
-    const char *origin;              /* of the ledger; certificates must name it */
-    const char *listen;              /* host:port; port 0 takes any free one */
-    struct bytes certificate_pem;    /* own certificate, leaf first */
-    struct bytes key_pem;            /* own private key */
-    uint64_t jitter_seed;            /* random: spreads redials */
-    uint64_t silence_ns;             /* a peer that says nothing so long is gone; 0:
-                                        PEER_SILENCE_NS. A living one speaks five times in it */
-    struct pool *pool;               /* looks names up; outlives the links; NULL: blocks the loop */
+    const char *origin;           /* of the ledger; certificates must name it */
+    const char *listen;           /* host:port; port 0 takes any free one */
+    struct bytes certificate_pem; /* own certificate, leaf first */
+    struct bytes key_pem;         /* own private key */
+    uint64_t jitter_seed;         /* random: spreads redials */
+    uint64_t silence_ns;          /* a peer that says nothing so long is gone; 0:
+                                     PEER_SILENCE_NS. A living one speaks five times in it */
+    struct pool *pool;            /* looks names up; outlives the links; NULL: blocks the loop */
 };
 
 /* Facts of one peer for status. Times are of the loop's monotonic clock, 0 for never. */
 struct peer_status {
     uint64_t id;
     bool out_up, in_up;
-    uint64_t received_ns;    /* when the last bytes of an admitted connection came */
-    uint64_t out_up_ns;      /* since when the dialled connection is up; 0 when it is not */
+    uint64_t received_ns; /* when the last bytes of an admitted connection came */
+    uint64_t out_up_ns;   /* since when the dialled connection is up; 0 when it is not */
     uint64_t sent_frames, sent_bytes, received_frames, received_bytes;
-    uint64_t dropped_frames; /* not sent: queue full, link down, or fault */
-    uint64_t queued_bytes;   /* waiting to be sent now */
-    uint64_t dial_failures;  /* since the last success */
+    uint64_t dropped_frames;          /* not sent: queue full, link down, or fault */
+    uint64_t queued_bytes;            /* waiting to be sent now */
+    uint64_t dial_failures;           /* since the last success */
     uint64_t certificate_not_after_s; /* Unix seconds, of the peer's certificate; 0 unknown */
     bool certificate_forgiven; /* it is outside its validity, or a CRL is stale: raise an alarm */
-    enum peer_reason last_reason;    /* of the last failure of either direction */
-    char last_error[160];            /* the same with details, for people */
+    enum peer_reason last_reason; /* of the last failure of either direction */
+    char last_error[160];         /* the same with details, for people */
 };
 
-/* Starts listening; dials and admits nobody before peer_links_set_nodes. The caller owns *ret and frees it
- * with peer_links_free before the loop. INVALID (address), IO (port taken). Whether the certificate
- * and key fit each other is found out by peer_links_set_nodes. */
+/* Starts listening; dials and admits nobody before peer_links_set_nodes. The caller owns *ret and
+ * frees it with peer_links_free before the loop. INVALID (address, origin), IO (port taken).
+ * Whether certificate and key fit each other is found out by peer_links_set_nodes. */
 err peer_links_new(struct loop *loop, const struct peer_config *config,
                    const struct peer_host *host, struct peer_links **ret,
                    struct errtext *reterr) ERR_MUST_USE;

@@ -30,8 +30,8 @@ struct link {
     enum link_state state;
     enum peer_reason end_reason; /* why this side ended it, when it did */
     struct frame_reader reader;
-    uint64_t since_ns;           /* of the state */
-    struct link *next, *prev;    /* in links->all */
+    uint64_t since_ns;        /* of the state */
+    struct link *next, *prev; /* in links->all */
 };
 
 /* A frame that waits until the connection has room. */
@@ -48,8 +48,8 @@ struct peer {
     struct queued *first, *last; /* owned */
     size_t queued_bytes;
     struct loop_timer redial;
-    unsigned attempts;     /* failed dials in a row */
-    bool refused;          /* the last dial was refused by name: hurry does not help */
+    unsigned attempts;         /* failed dials in a row */
+    bool refused;              /* the last dial was refused by name: hurry does not help */
     struct peer_status status; /* what has to be remembered beyond a link */
 };
 
@@ -70,7 +70,7 @@ struct peer_links {
     uint64_t id;
     uint8_t ledger_id[SHA256_SIZE];
     char origin[ORIGIN_BYTES_MAX + 1];
-    struct buf certificate, key;          /* PEM; the key is wiped */
+    struct buf certificate, key;             /* PEM; the key is wiped */
     struct tls_ctx *server_tls, *client_tls; /* NULL until there is a table with CAs */
     struct listener *listener;
     struct peer_table *table;

@@ -8,8 +8,8 @@
 #include "net/peer_core.h"
 
 enum {
-    HELLO_BYTES_MAX = FRAME_HELLO_SIZE,               /* before a peer is admitted */
-    ANSWER_BYTES_MAX = 1 + FRAME_REFUSAL_TEXT_MAX,    /* welcome and refusal */
+    HELLO_BYTES_MAX = FRAME_HELLO_SIZE,            /* before a peer is admitted */
+    ANSWER_BYTES_MAX = 1 + FRAME_REFUSAL_TEXT_MAX, /* welcome and refusal */
     /* What link_end's caller may say of why. */
     DETAIL_BYTES_MAX = sizeof(((struct peer_status *)0)->last_error) - 48,
 };
@@ -394,8 +394,7 @@ static void in_admit(struct link *link, struct peer *peer)
                             PEER_REASON_REPLACED);
     }
     if (link->peer != NULL) {
-        links->host.on_link(links->host.ctx, id, PEER_DIRECTION_IN, PEER_LINK_UP,
-                            PEER_REASON_NONE);
+        links->host.on_link(links->host.ctx, id, PEER_DIRECTION_IN, PEER_LINK_UP, PEER_REASON_NONE);
     }
 }
 

@@ -141,8 +141,7 @@ static enum peer_reason judge_kind(const char *origin, const struct tls_peer *pe
     if (peer->identity.kind != IDENTITY_NODE) {
         return PEER_REASON_NOT_A_NODE;
     }
-    return strcmp(peer->identity.origin, origin) == 0 ? PEER_REASON_NONE
-                                                      : PEER_REASON_OTHER_ORIGIN;
+    return strcmp(peer->identity.origin, origin) == 0 ? PEER_REASON_NONE : PEER_REASON_OTHER_ORIGIN;
 }
 
 static bool same_names(const struct peer_row *row, const struct identity *id)

@@ -35,8 +35,8 @@ static int make_directory(void **state)
 static int remove_directory(void **state)
 {
     (void)state;
-    static const char *const names[] = {"sign.key", "node.key", "node.crt", "open.key", "big",
-                                        "junk.key"};
+    static const char *const names[] = {"sign.key", "node.key", "node.crt",
+                                        "open.key", "big",      "junk.key"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         unlink(path_of(names[i]));
     }
@@ -114,8 +114,7 @@ static void files_have_a_greatest_size(void **state)
     struct buf content;
     static uint8_t bytes[101];
     for (size_t size = 99; size <= 101; size++) {
-        assert_false(
-            failed(keyfile_write_public(path_of("big"), bytes_of(bytes, size), &why)));
+        assert_false(failed(keyfile_write_public(path_of("big"), bytes_of(bytes, size), &why)));
         assert_int_equal(mode_of(path_of("big")), 0644);
         buf_init(&content, 100);
         err e = keyfile_read_public(path_of("big"), &content, &why);
@@ -123,8 +122,8 @@ static void files_have_a_greatest_size(void **state)
         assert_int_equal(content.size, size > 100 ? 0 : size);
         keyfile_wipe(&content);
     }
-    assert_true(err_is(keyfile_write_public("/nonexistent/x", bytes_of("x", 1), &why),
-                       ERR_NOT_FOUND));
+    assert_true(
+        err_is(keyfile_write_public("/nonexistent/x", bytes_of("x", 1), &why), ERR_NOT_FOUND));
 }
 
 static struct cert *issue(const struct identity *id, struct cert_issuer issuer,

@@ -183,7 +183,10 @@ static void public_keys_have_a_text_form(void **state)
     sha256(public, sizeof public, again);
     assert_memory_equal(id, again, sizeof id);
     static const char *const bad[] = {
-        "", "ed25519:", "ed25519:AAAA", "rsa:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "",
+        "ed25519:",
+        "ed25519:AAAA",
+        "rsa:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA!",
         "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -200,7 +203,13 @@ static void merkle_roots_are_the_published_ones(void **state)
 {
     (void)state;
     static const char *const leaves[] = {
-        "", "00", "10", "2021", "3031", "40414243", "5051525354555657",
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
         "606162636465666768696a6b6c6d6e6f",
     };
     static const char *const roots[] = {
@@ -285,8 +294,8 @@ static void paths_prove_their_leaf_and_no_other(void **state)
         for (size_t i = 0; i < count; i++) {
             size_t steps = merkle_path(leaves, count, i, path);
             assert_true(merkle_path_proves(&leaves[i], i, count, path, steps, &root));
-            assert_false(merkle_path_proves(&leaves[(i + 1) % LEAVES], i, count, path, steps,
-                                            &root));
+            assert_false(
+                merkle_path_proves(&leaves[(i + 1) % LEAVES], i, count, path, steps, &root));
             assert_false(merkle_path_proves(&leaves[i], i + 1, count, path, steps, &root));
             assert_false(merkle_path_proves(&leaves[i], i, 0, path, steps, &root));
             assert_false(merkle_path_proves(&leaves[i], count, count, path, steps, &root));

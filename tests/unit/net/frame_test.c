@@ -170,8 +170,8 @@ static void answers_have_one_form(void **state)
     assert_true(err_is(frame_read_refusal(bytes_of("", 0), &reason, text), ERR_INVALID));
     uint8_t longest[1 + FRAME_REFUSAL_TEXT_MAX + 1] = {1};
     assert_false(failed(frame_read_refusal(bytes_of(longest, sizeof longest - 1), &reason, text)));
-    assert_true(err_is(frame_read_refusal(bytes_of(longest, sizeof longest), &reason, text),
-                       ERR_INVALID));
+    assert_true(
+        err_is(frame_read_refusal(bytes_of(longest, sizeof longest), &reason, text), ERR_INVALID));
     buf_done(&b);
 }
 

@@ -81,8 +81,8 @@ static void the_ca_of_another_institution_is_refused(void **state)
     (void)state;
     struct peer_node row = world_row(&w, 2);
     /* ville's CA is known, but it certifies for ville only, even with the right key named. */
-    world_set_credentials(&w, 2, &w.institutions[0], "concordat://" WORLD_ORIGIN
-                                                     "/energie/node/n2");
+    world_set_credentials(&w, 2, &w.institutions[0],
+                          "concordat://" WORLD_ORIGIN "/energie/node/n2");
     memcpy(row.keys[0], w.nodes[2].credentials.key_sha256, SHA256_SIZE);
     assert_refused(&row, PEER_REASON_FOREIGN_CA, PEER_REASON_FOREIGN_CA);
 }
@@ -91,8 +91,8 @@ static void the_right_ca_with_another_key_is_refused(void **state)
 {
     (void)state;
     struct peer_node row = world_row(&w, 2);
-    world_set_credentials(&w, 2, &w.institutions[1], "concordat://" WORLD_ORIGIN
-                                                     "/energie/node/n2");
+    world_set_credentials(&w, 2, &w.institutions[1],
+                          "concordat://" WORLD_ORIGIN "/energie/node/n2");
     assert_refused(&row, PEER_REASON_WRONG_KEY, PEER_REASON_WRONG_KEY);
 }
 
@@ -100,8 +100,8 @@ static void an_unknown_node_is_refused(void **state)
 {
     (void)state;
     struct peer_node row = world_row(&w, 2);
-    world_set_credentials(&w, 2, &w.institutions[1], "concordat://" WORLD_ORIGIN
-                                                     "/energie/node/n9");
+    world_set_credentials(&w, 2, &w.institutions[1],
+                          "concordat://" WORLD_ORIGIN "/energie/node/n9");
     assert_refused(&row, PEER_REASON_UNKNOWN_NODE, PEER_REASON_WRONG_PEER);
 }
 
@@ -126,8 +126,8 @@ static void a_client_certificate_is_refused(void **state)
 {
     (void)state;
     struct peer_node row = world_row(&w, 2);
-    world_set_credentials(&w, 2, &w.institutions[1], "concordat://" WORLD_ORIGIN
-                                                     "/energie/client/n2");
+    world_set_credentials(&w, 2, &w.institutions[1],
+                          "concordat://" WORLD_ORIGIN "/energie/client/n2");
     assert_refused(&row, PEER_REASON_NOT_A_NODE, PEER_REASON_TLS);
 }
 
@@ -202,11 +202,10 @@ static void keys_rotate_by_the_table(void **state)
     assert_int_equal(w.nodes[1].downs[0] + w.nodes[1].downs[1], 0);
     /* The node takes its next key; open links stay. */
     struct errtext why = {""};
-    assert_true(err_is(peer_links_set_credentials(w.nodes[2].links,
-                                                  buf_bytes(&next.certificate_pem),
-                                                  buf_bytes(&w.nodes[2].credentials.key_pem),
-                                                  &why),
-                       ERR_INVALID));
+    assert_true(
+        err_is(peer_links_set_credentials(w.nodes[2].links, buf_bytes(&next.certificate_pem),
+                                          buf_bytes(&w.nodes[2].credentials.key_pem), &why),
+               ERR_INVALID));
     assert_true(why.text[0] != '\0');
     assert_false(failed(peer_links_set_credentials(
         w.nodes[2].links, buf_bytes(&next.certificate_pem), buf_bytes(&next.key_pem), &why)));
@@ -242,8 +241,7 @@ static void bad_tables_change_nothing(void **state)
     bad[8][1].key_count = PEER_KEYS_MAX + 1;
     for (size_t i = 0; i < 9; i++) {
         struct errtext why = {""};
-        assert_true(
-            err_is(peer_links_set_nodes(w.nodes[1].links, bad[i], 2, &why), ERR_INVALID));
+        assert_true(err_is(peer_links_set_nodes(w.nodes[1].links, bad[i], 2, &why), ERR_INVALID));
         assert_true(why.text[0] != '\0');
     }
     struct peer_node many[NODES_MAX + 1];
@@ -251,8 +249,8 @@ static void bad_tables_change_nothing(void **state)
         many[i] = good[1];
         many[i].id = i + 1;
     }
-    assert_true(err_is(peer_links_set_nodes(w.nodes[1].links, many, NODES_MAX + 1, NULL),
-                       ERR_LIMIT));
+    assert_true(
+        err_is(peer_links_set_nodes(w.nodes[1].links, many, NODES_MAX + 1, NULL), ERR_LIMIT));
     world_run(&w, 50 * NS_PER_MS);
     assert_true(world_linked(&w, 1, 2));
     assert_int_equal(w.nodes[1].downs[0] + w.nodes[1].downs[1], 0);

@@ -39,7 +39,7 @@ struct node {
     uint64_t id;
     char address[64];
     struct credentials credentials;
-    struct peer_links *links; /* NULL: not running */
+    struct peer_links *links;                     /* NULL: not running */
     struct received received[WORLD_RECEIVED_MAX]; /* the first ones */
     size_t received_count;
     unsigned ups[2], downs[2];    /* by direction */
