@@ -25,11 +25,10 @@
 struct grpc_server;
 struct grpc_call;
 
-/* Names a call for later; all zero names none. */
+/* Names a call for later; never used for another one; all zero names none. */
 struct grpc_call_ref {
     uint64_t conn_id;
     uint32_t stream_id;
-    uint32_t generation;
 };
 
 enum grpc_kind {

@@ -33,8 +33,8 @@ struct grpc_channel_options {
     uint64_t connect_timeout_ns; /* 0: GRPC_CONNECT_NS */
     size_t message_bytes_max;    /* answers; 0: GRPC_MESSAGE_BYTES_MAX */
     struct pool *pool;           /* name lookups; NULL: in place (blocks) */
-    /* May be NULL. up: the connection is ready. Not up: it failed or ended, reason says why; all
-     * calls were ended before. At most one of each, in this order. */
+    /* May be NULL. up: the server has accepted us. Not up: it failed or ended, reason says why;
+     * all calls were ended before. At most one of each, in this order. */
     void (*on_state)(void *ctx, struct grpc_channel *channel, bool up, const char *reason);
     void *ctx;
 };
@@ -87,10 +87,6 @@ err grpc_client_call(struct grpc_channel *channel, const struct grpc_client_requ
 
 /* Gives the call up: on_end(CANCELLED) comes in the next turn. */
 void grpc_client_cancel(struct grpc_client_call *call);
-
-/* Streams: with credit, messages not yet taken are bounded: stop asking for more data until
- * resumed. */
-void grpc_client_pause(struct grpc_client_call *call, bool paused);
 
 /* A trailer (or, of a trailers-only answer, a header) by lower-case name; inside on_end.
  * NOT_FOUND. */
