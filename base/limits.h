@@ -239,7 +239,7 @@ enum {
 /* What a contract's examples may cost at deployment, as steps: five deployments fill a block. */
 #define DEPLOY_STEPS (REQUEST_STEPS_MAX / 5)
 
-/* ---- proto: genesis ---- */
+/* ---- proto: genesis, messages ---- */
 enum {
     CA_CERTS_MAX = 8,            /* of an institution: the one in use, its successor, and spares */
     GOVERNANCE_KEYS_MAX = 8,     /* of an institution: persons who may sign for it */
@@ -252,6 +252,8 @@ enum {
     HEAD_INTERVAL_MS_MIN = 100,  /* ten signed heads a second are as good as one a block */
     HEAD_INTERVAL_MS_MAX = 3600000, /* an hour: longer, and a receipt is no answer */
     GENESIS_ARENA_MAX = 8 << 20, /* decoding one: every list at its limit */
+    UNPACK_BYTES_FACTOR = 4,     /* memory to unpack a message: so many times its bytes, which */
+    UNPACK_BYTES_EXTRA = 1 << 20, /* covers honest ones (outcomes, rows), and this */
 };
 
 #endif

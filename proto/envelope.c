@@ -63,8 +63,8 @@ struct reader {
     struct cursor c;
     const struct field_form *form;
     size_t form_count;
-    uint32_t seen;  /* bit per field number */
-    char path[40];  /* "body.events[12]." */
+    uint32_t seen; /* bit per field number */
+    char path[40]; /* "body.events[12]." */
     struct errtext *reterr;
 };
 

@@ -56,7 +56,8 @@ struct envelope {
 
 /* Decodes and checks a whole envelope; *ret and its events are in the arena, views point into wire.
  * INVALID with the path of the bad field ("body.events[3].args: ..."); LIMIT for what is over a
- * limit of base/limits.h; DENIED if there is no signature at all. The arena needs ENVELOPE_ARENA_MAX bytes at most. */
+ * limit of base/limits.h; DENIED if there is no signature at all. The arena needs
+ * ENVELOPE_ARENA_MAX bytes at most. */
 err envelope_decode(struct bytes wire, struct arena *a, struct envelope **ret,
                     struct errtext *reterr) ERR_MUST_USE;
 #define ENVELOPE_ARENA_MAX (sizeof(struct envelope) + EVENTS_MAX * sizeof(struct event) + 64)
@@ -94,7 +95,8 @@ void event_hash(const uint8_t request_hash[32], uint32_t index, uint8_t ret[32])
  * second run makes the same requests. */
 void import_request_id(const struct event *events, uint32_t count, uint8_t ret[REQUEST_ID_SIZE]);
 
-/* Of an event encoded as a member of a body, tag and length included: what cutting by size needs. */
+/* Of an event encoded as a member of a body, tag and length included: what cutting by size needs.
+ */
 size_t event_encoded_size(const struct event *event);
 
 #endif

@@ -69,17 +69,15 @@ static bool flag_decode(struct cursor *c)
 
 static void thresholds_decode(struct source *s, struct genesis *g)
 {
-    g->thresholds =
-        list_begin(s, PROPOSAL_ERASE, sizeof(*g->thresholds), &g->threshold_count);
+    g->thresholds = list_begin(s, PROPOSAL_ERASE, sizeof(*g->thresholds), &g->threshold_count);
     for (uint32_t i = 0; i < g->threshold_count; i++) {
         uint8_t kind = cursor_u8(&s->c);
         uint8_t rule = cursor_u8(&s->c);
-        if (kind < PROPOSAL_CONTRACT_DEPLOY || kind > PROPOSAL_ERASE ||
-            rule < THRESHOLD_MAJORITY || rule > THRESHOLD_ALL_BUT_CONCERNED) {
+        if (kind < PROPOSAL_CONTRACT_DEPLOY || kind > PROPOSAL_ERASE || rule < THRESHOLD_MAJORITY ||
+            rule > THRESHOLD_ALL_BUT_CONCERNED) {
             cursor_fail(&s->c);
         }
-        g->thresholds[i] =
-            (struct threshold){(enum proposal_kind)kind, (enum threshold_rule)rule};
+        g->thresholds[i] = (struct threshold){(enum proposal_kind)kind, (enum threshold_rule)rule};
     }
 }
 
@@ -130,8 +128,7 @@ static void lists_decode(struct source *s, struct genesis *g)
     for (uint32_t i = 0; i < g->party_count; i++) {
         party_decode(s, &g->parties[i]);
     }
-    g->contracts =
-        texts_decode(s, GENESIS_CONTRACTS_MAX, CONTRACT_BYTES_MAX, &g->contract_count);
+    g->contracts = texts_decode(s, GENESIS_CONTRACTS_MAX, CONTRACT_BYTES_MAX, &g->contract_count);
 }
 
 err genesis_decode(struct bytes wire, struct arena *a, struct genesis **ret, struct errtext *reterr)

@@ -1,5 +1,6 @@
 /* The genesis: what the founding institutions agree on and sign. ledger_id is the SHA-256 of its
- * bytes. Canonical big-endian; every list is strictly ascending; docs/formats/records.md shows it. */
+ * bytes. Canonical big-endian; every list is strictly ascending; docs/formats/records.md shows it.
+ */
 #ifndef PROTO_GENESIS_H
 #define PROTO_GENESIS_H
 
@@ -35,9 +36,10 @@ struct institution {
 struct node_entry {
     uint64_t id; /* ascending, from 1 */
     struct bytes institution, name;
-    struct bytes peer_address, client_address;      /* host:port */
-    struct bytes transport_key, next_transport_key; /* SubjectPublicKeyInfo, DER; next may be empty */
-    uint8_t head_key[32], next_head_key[32];        /* Ed25519; next may be zeros */
+    struct bytes peer_address, client_address; /* host:port */
+    struct bytes transport_key,
+        next_transport_key;                  /* SubjectPublicKeyInfo, DER; next may be empty */
+    uint8_t head_key[32], next_head_key[32]; /* Ed25519; next may be zeros */
 };
 
 struct party_entry {
@@ -155,7 +157,8 @@ void genesis_sig_encode(const struct genesis_sig *sig, struct buf *buf);
 err genesis_sig_put(struct genesis_sig *sig, struct genesis_signature signature) ERR_MUST_USE;
 
 /* Checks a complete genesis.sig against the genesis in everything but the mathematics: ledger id,
- * every institution is there, each key is one of its governance keys. DENIED with who is missing. */
+ * every institution is there, each key is one of its governance keys. DENIED with who is missing.
+ */
 err genesis_sig_check(const struct genesis_sig *sig, const struct genesis *genesis,
                       const uint8_t ledger_id[32], struct errtext *reterr) ERR_MUST_USE;
 

@@ -169,8 +169,8 @@ err genesis_sig_put(struct genesis_sig *sig, struct genesis_signature signature)
            bytes_compare(sig->signatures[at].institution, signature.institution) < 0) {
         at++;
     }
-    bool replaces = at < sig->count &&
-                    bytes_equal(sig->signatures[at].institution, signature.institution);
+    bool replaces =
+        at < sig->count && bytes_equal(sig->signatures[at].institution, signature.institution);
     if (!replaces) {
         if (sig->count == INSTITUTIONS_MAX) {
             return (err){ERR_FULL};
@@ -201,15 +201,18 @@ err genesis_sig_check(const struct genesis_sig *sig, const struct genesis *genes
     if (memcmp(sig->ledger_id, ledger_id, 32) != 0) {
         return err_fail(reterr, ERR_DENIED, "genesis.sig: made for another genesis");
     }
-    /* Both lists ascend by name, so they are equal or the first difference names who is at fault. */
+    /* Both lists ascend by name, so they are equal or the first difference names who is at fault.
+     */
     for (uint32_t i = 0; i < genesis->institution_count; i++) {
         const struct institution *in = &genesis->institutions[i];
         if (i >= sig->count || !bytes_equal(sig->signatures[i].institution, in->name)) {
-            return err_fail(reterr, ERR_DENIED, "genesis.sig: no signature of %.*s, or one of nobody",
+            return err_fail(reterr, ERR_DENIED,
+                            "genesis.sig: no signature of %.*s, or one of nobody",
                             (int)in->name.size, (const char *)in->name.data);
         }
         if (!governance_key_of(in, sig->signatures[i].key)) {
-            return err_fail(reterr, ERR_DENIED, "genesis.sig: %.*s signed with a key that is not "
+            return err_fail(reterr, ERR_DENIED,
+                            "genesis.sig: %.*s signed with a key that is not "
                             "one of its governance keys",
                             (int)in->name.size, (const char *)in->name.data);
         }

@@ -9,18 +9,21 @@
 #include "base/err.h"
 #include "base/limits.h"
 
-enum { RECORD_VERSION = 1, RECORD_BYTES_MAX = 2 + 3 * 8 + 1 + 32 + 4 + 4 + NAME_BYTES_MAX + 8 + 32 + 5 + 5 * 32 };
+enum {
+    RECORD_VERSION = 1,
+    RECORD_BYTES_MAX = 2 + 3 * 8 + 1 + 32 + 4 + 4 + NAME_BYTES_MAX + 8 + 32 + 5 + 5 * 32
+};
 
 enum record_kind { RECORD_EVENT = 1, RECORD_TIMER = 2, RECORD_GOVERNANCE = 3 };
 
 struct record {
     uint64_t position, height, time_ns;
     enum record_kind kind;
-    uint8_t request_hash[32];    /* event, governance; zeros for a timer */
-    uint64_t schedule_position;  /* timer: the record that scheduled it; else 0 */
-    uint32_t index;              /* of the event in its request; timer: ordinal of its schedule */
-    struct bytes contract;       /* view; at most NAME_BYTES_MAX */
-    uint64_t contract_version;   /* 0: no version was in force */
+    uint8_t request_hash[32];   /* event, governance; zeros for a timer */
+    uint64_t schedule_position; /* timer: the record that scheduled it; else 0 */
+    uint32_t index;             /* of the event in its request; timer: ordinal of its schedule */
+    struct bytes contract;      /* view; at most NAME_BYTES_MAX */
+    uint64_t contract_version;  /* 0: no version was in force */
     uint8_t text_hash[32];
     bool has_legal_date;
     int32_t legal_date; /* days since 1970-01-01; 0 when absent */

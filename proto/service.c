@@ -14,17 +14,22 @@
 static_assert(sizeof(enum end) == sizeof(int), "enums are copied as int");
 
 #define SHAPE(name, descriptor)                                                                    \
-    static const struct shape SHAPE_##name = {                                                     \
-        &descriptor, FIELDS_##name, sizeof(FIELDS_##name) / sizeof(FIELDS_##name[0]),              \
-        sizeof(struct name)}
+    static const struct shape SHAPE_##name = {&descriptor, FIELDS_##name,                          \
+                                              sizeof(FIELDS_##name) / sizeof(FIELDS_##name[0]),    \
+                                              sizeof(struct name)}
 
 /* ---- ledger.proto ---- */
 
 static const struct shape_field FIELDS_event_outcome[] = {
-    F_VALUE(event_outcome, position), F_VALUE(event_outcome, end),
-    F_VALUE(event_outcome, contract_version), F_VALUE(event_outcome, clause),
-    F_VALUE(event_outcome, text), F_VALUE(event_outcome, kind), F_VALUE(event_outcome, line),
-    F_VALUE(event_outcome, contract), F_VALUE(event_outcome, action),
+    F_VALUE(event_outcome, position),
+    F_VALUE(event_outcome, end),
+    F_VALUE(event_outcome, contract_version),
+    F_VALUE(event_outcome, clause),
+    F_VALUE(event_outcome, text),
+    F_VALUE(event_outcome, kind),
+    F_VALUE(event_outcome, line),
+    F_VALUE(event_outcome, contract),
+    F_VALUE(event_outcome, action),
 };
 SHAPE(event_outcome, concordat__v1__event_outcome__descriptor);
 
@@ -66,11 +71,19 @@ static const struct shape_field FIELDS_watch_request[] = {
 SHAPE(watch_request, concordat__v1__watch_request__descriptor);
 
 static const struct shape_field FIELDS_watch_entry[] = {
-    F_VALUE(watch_entry, position), F_VALUE(watch_entry, record), F_VALUE(watch_entry, outcome),
-    F_VALUE(watch_entry, effects), F_VALUE(watch_entry, height), F_VALUE(watch_entry, time_ns),
-    F_VALUE(watch_entry, kind), F_FIXED(watch_entry, request_hash),
-    F_VALUE(watch_entry, event_index), F_VALUE(watch_entry, contract),
-    F_VALUE(watch_entry, contract_version), F_VALUE(watch_entry, action), F_VALUE(watch_entry, end),
+    F_VALUE(watch_entry, position),
+    F_VALUE(watch_entry, record),
+    F_VALUE(watch_entry, outcome),
+    F_VALUE(watch_entry, effects),
+    F_VALUE(watch_entry, height),
+    F_VALUE(watch_entry, time_ns),
+    F_VALUE(watch_entry, kind),
+    F_FIXED(watch_entry, request_hash),
+    F_VALUE(watch_entry, event_index),
+    F_VALUE(watch_entry, contract),
+    F_VALUE(watch_entry, contract_version),
+    F_VALUE(watch_entry, action),
+    F_VALUE(watch_entry, end),
 };
 SHAPE(watch_entry, concordat__v1__watch_entry__descriptor);
 
@@ -131,10 +144,10 @@ static const struct shape_field FIELDS_statement_request[] = {
 SHAPE(statement_request, concordat__v1__statement_request__descriptor);
 
 static const struct shape_field FIELDS_posting[] = {
-    F_VALUE(posting, number),         F_VALUE(posting, position), F_VALUE(posting, ordinal),
-    F_VALUE(posting, time_ns),        F_VALUE(posting, quanta),
-    F_VALUE(posting, balance_quanta), F_VALUE(posting, amount),   F_VALUE(posting, balance),
-    F_VALUE(posting, counter),        F_VALUE(posting, clause),
+    F_VALUE(posting, number),  F_VALUE(posting, position), F_VALUE(posting, ordinal),
+    F_VALUE(posting, time_ns), F_VALUE(posting, quanta),   F_VALUE(posting, balance_quanta),
+    F_VALUE(posting, amount),  F_VALUE(posting, balance),  F_VALUE(posting, counter),
+    F_VALUE(posting, clause),
 };
 SHAPE(posting, concordat__v1__posting__descriptor);
 
@@ -156,10 +169,10 @@ static const struct shape_field FIELDS_trial_balance_request[] = {
 SHAPE(trial_balance_request, concordat__v1__trial_balance_request__descriptor);
 
 static const struct shape_field FIELDS_trial_balance_line[] = {
-    F_VALUE(trial_balance_line, contract),      F_VALUE(trial_balance_line, family),
-    F_VALUE(trial_balance_line, measure),       F_VALUE(trial_balance_line, accounts),
-    F_VALUE(trial_balance_line, debit_quanta),  F_VALUE(trial_balance_line, credit_quanta),
-    F_VALUE(trial_balance_line, debit),         F_VALUE(trial_balance_line, credit),
+    F_VALUE(trial_balance_line, contract),     F_VALUE(trial_balance_line, family),
+    F_VALUE(trial_balance_line, measure),      F_VALUE(trial_balance_line, accounts),
+    F_VALUE(trial_balance_line, debit_quanta), F_VALUE(trial_balance_line, credit_quanta),
+    F_VALUE(trial_balance_line, debit),        F_VALUE(trial_balance_line, credit),
     F_VALUE(trial_balance_line, sum_quanta),
 };
 SHAPE(trial_balance_line, concordat__v1__trial_balance_line__descriptor);
@@ -233,9 +246,9 @@ static const struct shape_field FIELDS_node_status[] = {
 SHAPE(node_status, concordat__v1__node__descriptor);
 
 static const struct shape_field FIELDS_alarm_status[] = {
-    F_VALUE(alarm_status, code),        F_VALUE(alarm_status, text),
-    F_VALUE(alarm_status, remedy),      F_VALUE(alarm_status, institution),
-    F_VALUE(alarm_status, node),        F_VALUE(alarm_status, since_ns),
+    F_VALUE(alarm_status, code),   F_VALUE(alarm_status, text),
+    F_VALUE(alarm_status, remedy), F_VALUE(alarm_status, institution),
+    F_VALUE(alarm_status, node),   F_VALUE(alarm_status, since_ns),
 };
 SHAPE(alarm_status, concordat__v1__alarm__descriptor);
 

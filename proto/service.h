@@ -6,8 +6,8 @@
  *       UTF-8 or holds a NUL, or a hash has another size than 32; LIMIT: larger than
  *       GRPC_MESSAGE_BYTES_MAX or than the arena allows. On success *ret and everything it points
  *       to live in the arena; on failure nothing is written. Unknown fields are ignored.
- *   void NAME_encode(message, buf)  appends the message; beyond the buffer's limit it sets overflow.
- * Pure; any thread.
+ *   void NAME_encode(message, buf)  appends the message; beyond the buffer's limit it sets
+ * overflow. Pure; any thread.
  *
  * Texts are `struct bytes`; in a decoded message each is followed by a NUL that its size does not
  * count. To be encoded they must be valid UTF-8 without NUL. Lists are (pointer, count). */
@@ -96,8 +96,6 @@ struct watch_reply {
 };
 
 /* ---- query.proto ---- */
-
-enum { PAGE_SIZE_MAX = 1000 }; /* an item is under 4 KiB on average, a message under 4 MiB */
 
 struct account {
     struct bytes contract, place;

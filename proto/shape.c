@@ -68,8 +68,6 @@ static err shape_check(const ProtobufCMessageDescriptor *message, struct bytes w
 /* ---- memory for protobuf-c ---- */
 
 /* 1 MiB of input of empty messages would take 52 MiB unpacked: so there is a hard limit. */
-enum { UNPACK_EXTRA_BYTES = 1 << 20 };
-
 struct budget {
     struct arena *a;
     size_t left;
@@ -158,8 +156,8 @@ static err value_copy(const struct copier *copier, const ProtobufCFieldDescripto
     return err_ok();
 }
 
-static err message_copy(const struct copier *copier, const struct shape *shape,
-                        const uint8_t *from, uint8_t *to);
+static err message_copy(const struct copier *copier, const struct shape *shape, const uint8_t *from,
+                        uint8_t *to);
 
 static err list_copy(const struct copier *copier, const ProtobufCFieldDescriptor *d,
                      const struct shape_field *f, const uint8_t *from, uint8_t *to)
@@ -205,10 +203,10 @@ static err field_copy(const struct copier *copier, const ProtobufCFieldDescripto
 }
 
 /* The depth of the calls is that of our own .proto files, which do not recurse: not of the input.
- * An absent inner message (from is NULL) reads as one with nothing in it, so that no text of ours is
- * ever a NULL. */
-static err message_copy(const struct copier *copier, const struct shape *shape,
-                        const uint8_t *from, uint8_t *to)
+ * An absent inner message (from is NULL) reads as one with nothing in it, so that no text of ours
+ * is ever a NULL. */
+static err message_copy(const struct copier *copier, const struct shape *shape, const uint8_t *from,
+                        uint8_t *to)
 {
     enum { EMPTY_BYTES_MAX = 512 };
     _Alignas(max_align_t) uint8_t empty[EMPTY_BYTES_MAX];
@@ -238,16 +236,16 @@ err shape_decode(const struct shape *shape, struct bytes wire, struct arena *a, 
                         GRPC_MESSAGE_BYTES_MAX);
     }
     TRY(shape_check(shape->message, wire, reterr));
-    struct budget budget = {a, 4 * wire.size + UNPACK_EXTRA_BYTES, false};
+    struct budget budget = {a, UNPACK_BYTES_FACTOR * wire.size + UNPACK_BYTES_EXTRA, false};
     ProtobufCAllocator allocator = {budget_alloc, budget_free, &budget};
     static const uint8_t NOTHING[1];
     const ProtobufCMessage *message = protobuf_c_message_unpack(
         shape->message, &allocator, wire.size, wire.size == 0 ? NOTHING : wire.data);
     if (message == NULL) {
-        return budget.exceeded ? err_fail(reterr, ERR_LIMIT, "%s: takes too much memory",
-                                          shape->message->short_name)
-                               : err_fail(reterr, ERR_INVALID, "%s: cannot parse",
-                                          shape->message->short_name);
+        return budget.exceeded
+                   ? err_fail(reterr, ERR_LIMIT, "%s: takes too much memory",
+                              shape->message->short_name)
+                   : err_fail(reterr, ERR_INVALID, "%s: cannot parse", shape->message->short_name);
     }
     void *result = arena_try(a, 1, shape->size);
     if (result == NULL) {

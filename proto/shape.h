@@ -1,8 +1,8 @@
 /* Shapes: how a plain struct lies beside its protobuf message. One table drives checking, decoding
  * and encoding of every message. Internal to proto/; only .c files of this folder include it.
  *
- *   wire --shape_check--> UTF-8, no NUL, known types --protobuf-c unpack--> message --copy--> struct
- *   struct --sizes, then fields in order--> wire
+ *   wire --shape_check--> UTF-8, no NUL, known types --protobuf-c unpack--> message --copy-->
+ * struct struct --sizes, then fields in order--> wire
  *
  * A shape lists its fields in the order of the message's descriptor (ascending numbers), so that
  * field i of one is field i of the other; a unit test compares every shape with its descriptor. */
@@ -40,19 +40,31 @@ struct shape {
 
 #define SHAPE_SIZE(type, member) sizeof(((struct type *)0)->member)
 #define F_VALUE(type, member)                                                                      \
-    {SHAPE_VALUE, offsetof(struct type, member), SHAPE_SIZE(type, member), 0, NULL}
+    {                                                                                              \
+        SHAPE_VALUE, offsetof(struct type, member), SHAPE_SIZE(type, member), 0, NULL              \
+    }
 #define F_FIXED(type, member)                                                                      \
-    {SHAPE_FIXED, offsetof(struct type, member), SHAPE_SIZE(type, member), 0, NULL}
+    {                                                                                              \
+        SHAPE_FIXED, offsetof(struct type, member), SHAPE_SIZE(type, member), 0, NULL              \
+    }
 #define F_EXACT(type, member)                                                                      \
-    {SHAPE_EXACT, offsetof(struct type, member), SHAPE_SIZE(type, member), 0, NULL}
+    {                                                                                              \
+        SHAPE_EXACT, offsetof(struct type, member), SHAPE_SIZE(type, member), 0, NULL              \
+    }
 #define F_INNER(type, member, shape)                                                               \
-    {SHAPE_VALUE, offsetof(struct type, member), SHAPE_SIZE(type, member), 0, shape}
+    {                                                                                              \
+        SHAPE_VALUE, offsetof(struct type, member), SHAPE_SIZE(type, member), 0, shape             \
+    }
 #define F_LIST(type, member, count, shape)                                                         \
-    {SHAPE_LIST, offsetof(struct type, member), SHAPE_SIZE(type, member),                          \
-     offsetof(struct type, count), shape}
+    {                                                                                              \
+        SHAPE_LIST, offsetof(struct type, member), SHAPE_SIZE(type, member),                       \
+            offsetof(struct type, count), shape                                                    \
+    }
 #define F_OPTION(type, member, has)                                                                \
-    {SHAPE_OPTION, offsetof(struct type, member), SHAPE_SIZE(type, member),                        \
-     offsetof(struct type, has), NULL}
+    {                                                                                              \
+        SHAPE_OPTION, offsetof(struct type, member), SHAPE_SIZE(type, member),                     \
+            offsetof(struct type, has), NULL                                                       \
+    }
 
 /* Messages inside messages, at most: our own .proto files; the unit test computes the same. */
 enum { SHAPE_DEPTH_MAX = 4 };

@@ -50,36 +50,114 @@ static void a_golden_genesis_is_read_and_written(void **state)
 
 typedef void change(struct genesis *g);
 
-static void c_none(struct genesis *g) { (void)g; }
-static void c_origin(struct genesis *g) { g->origin = bytes_text("a/node/b"); }
-static void c_created(struct genesis *g) { g->created_ns = 0; }
-static void c_zone(struct genesis *g) { g->zone = bytes_of("", 0); }
-static void c_limits(struct genesis *g) { g->limits.events_max = EVENTS_MAX + 1; }
-static void c_interval(struct genesis *g) { g->head_interval_ms = 99; }
-static void c_thresholds(struct genesis *g) { g->thresholds[1].kind = g->thresholds[0].kind; }
-static void c_measures(struct genesis *g) { g->measures[1] = g->measures[0]; }
-static void c_contracts(struct genesis *g) { g->contracts[0] = bytes_text("\xff"); }
-static void c_two(struct genesis *g) { g->institution_count = 2; }
-static void c_in_name(struct genesis *g) { g->institutions[0].name = bytes_text("Energie"); }
-static void c_in_order(struct genesis *g) { g->institutions[1].name = g->institutions[0].name; }
-static void c_no_ca(struct genesis *g) { g->institutions[0].ca_cert_count = 0; }
-static void c_no_key(struct genesis *g) { g->institutions[0].governance_key_count = 0; }
-static void c_officer(struct genesis *g) { g->institutions[0].officers[0].name = bytes_text("-a"); }
-static void c_no_node(struct genesis *g) { g->nodes[0].institution = bytes_text("ville"); }
-static void c_node_id(struct genesis *g) { g->nodes[1].id = 1; }
-static void c_node_in(struct genesis *g) { g->nodes[1].institution = bytes_text("nobody"); }
-static void c_node_name(struct genesis *g) { g->nodes[1].name = bytes_of("", 0); }
-static void c_node_port(struct genesis *g) { g->nodes[1].peer_address = bytes_text("a:70000"); }
-static void c_node_host(struct genesis *g) { g->nodes[1].client_address = bytes_text(":7000"); }
-static void c_node_key(struct genesis *g) { g->nodes[1].transport_key = bytes_of("", 0); }
+static void c_none(struct genesis *g)
+{
+    (void)g;
+}
+static void c_origin(struct genesis *g)
+{
+    g->origin = bytes_text("a/node/b");
+}
+static void c_created(struct genesis *g)
+{
+    g->created_ns = 0;
+}
+static void c_zone(struct genesis *g)
+{
+    g->zone = bytes_of("", 0);
+}
+static void c_limits(struct genesis *g)
+{
+    g->limits.events_max = EVENTS_MAX + 1;
+}
+static void c_interval(struct genesis *g)
+{
+    g->head_interval_ms = 99;
+}
+static void c_thresholds(struct genesis *g)
+{
+    g->thresholds[1].kind = g->thresholds[0].kind;
+}
+static void c_measures(struct genesis *g)
+{
+    g->measures[1] = g->measures[0];
+}
+static void c_contracts(struct genesis *g)
+{
+    g->contracts[0] = bytes_text("\xff");
+}
+static void c_two(struct genesis *g)
+{
+    g->institution_count = 2;
+}
+static void c_in_name(struct genesis *g)
+{
+    g->institutions[0].name = bytes_text("Energie");
+}
+static void c_in_order(struct genesis *g)
+{
+    g->institutions[1].name = g->institutions[0].name;
+}
+static void c_no_ca(struct genesis *g)
+{
+    g->institutions[0].ca_cert_count = 0;
+}
+static void c_no_key(struct genesis *g)
+{
+    g->institutions[0].governance_key_count = 0;
+}
+static void c_officer(struct genesis *g)
+{
+    g->institutions[0].officers[0].name = bytes_text("-a");
+}
+static void c_no_node(struct genesis *g)
+{
+    g->nodes[0].institution = bytes_text("ville");
+}
+static void c_node_id(struct genesis *g)
+{
+    g->nodes[1].id = 1;
+}
+static void c_node_in(struct genesis *g)
+{
+    g->nodes[1].institution = bytes_text("nobody");
+}
+static void c_node_name(struct genesis *g)
+{
+    g->nodes[1].name = bytes_of("", 0);
+}
+static void c_node_port(struct genesis *g)
+{
+    g->nodes[1].peer_address = bytes_text("a:70000");
+}
+static void c_node_host(struct genesis *g)
+{
+    g->nodes[1].client_address = bytes_text(":7000");
+}
+static void c_node_key(struct genesis *g)
+{
+    g->nodes[1].transport_key = bytes_of("", 0);
+}
 static void c_node_same(struct genesis *g)
 {
     g->nodes[1].transport_key = g->nodes[0].transport_key;
 }
-static void c_party(struct genesis *g) { g->parties[0].name = bytes_text("ledger.x"); }
-static void c_party_order(struct genesis *g) { g->parties[1].name = g->parties[0].name; }
-static void c_party_in(struct genesis *g) { g->parties[1].institution = bytes_text("nobody"); }
-static void c_party_keys(struct genesis *g) { g->parties[1].key_count = 0; }
+static void c_party(struct genesis *g)
+{
+    g->parties[0].name = bytes_text("ledger.x");
+}
+static void c_party_order(struct genesis *g)
+{
+    g->parties[1].name = g->parties[0].name;
+}
+static void c_party_in(struct genesis *g)
+{
+    g->parties[1].institution = bytes_text("nobody");
+}
+static void c_party_keys(struct genesis *g)
+{
+    g->parties[1].key_count = 0;
+}
 static void c_party_key_order(struct genesis *g)
 {
     memcpy(g->parties[0].keys[1], g->parties[0].keys[0], 32);
@@ -88,7 +166,10 @@ static void c_key_twice(struct genesis *g)
 {
     memcpy(g->parties[1].keys[0], g->institutions[2].officers[0].key, 32);
 }
-static void c_key_zero(struct genesis *g) { memset(g->institutions[0].officers[0].key, 0, 32); }
+static void c_key_zero(struct genesis *g)
+{
+    memset(g->institutions[0].officers[0].key, 0, 32);
+}
 
 static void each_broken_rule_has_its_text(void **state)
 {

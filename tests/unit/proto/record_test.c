@@ -101,8 +101,8 @@ static void malformed_records_are_refused(void **state)
     assert_int_equal(decode_changed(GOLDEN_RECORD, 26, 0), ERR_INVALID); /* kind */
     assert_int_equal(decode_changed(GOLDEN_RECORD, 26, 4), ERR_INVALID);
     assert_int_equal(decode_changed(GOLDEN_RECORD_TIMER, 27, 1), ERR_INVALID); /* reserved zeros */
-    assert_int_equal(decode_changed(GOLDEN_RECORD, 66, 65), ERR_INVALID); /* name too long */
-    assert_int_equal(decode_changed(GOLDEN_RECORD, 67, 0xff), ERR_INVALID); /* name not UTF-8 */
+    assert_int_equal(decode_changed(GOLDEN_RECORD, 66, 65), ERR_INVALID);      /* name too long */
+    assert_int_equal(decode_changed(GOLDEN_RECORD, 67, 0xff), ERR_INVALID);    /* name not UTF-8 */
     assert_int_equal(decode_changed(GOLDEN_RECORD, date, 2), ERR_INVALID);
     assert_int_equal(decode_changed(GOLDEN_RECORD, date, 0), ERR_INVALID); /* absent, yet a day */
 }

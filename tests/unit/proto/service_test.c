@@ -93,7 +93,8 @@ static void fill(const struct shape *shape, uint8_t *to, struct arena *a, uint64
         } else if (f->kind == SHAPE_FIXED || f->kind == SHAPE_EXACT) {
             memset(to + f->offset, (int)(*seed % 251) + 1, f->size);
         } else if (d->type == PROTOBUF_C_TYPE_STRING || d->type == PROTOBUF_C_TYPE_BYTES) {
-            struct bytes text = bytes_text(arena_printf(a, "text %llu é", (unsigned long long)*seed));
+            struct bytes text =
+                bytes_text(arena_printf(a, "text %llu é", (unsigned long long)*seed));
             memcpy(to + f->offset, &text, sizeof(text));
         } else if (d->type == PROTOBUF_C_TYPE_ENUM || d->type == PROTOBUF_C_TYPE_BOOL) {
             to[f->offset] = 1;
@@ -126,7 +127,8 @@ static void compare(const struct shape *shape, const uint8_t *one, const uint8_t
             memcpy(&texts[0], one + f->offset, sizeof(texts[0]));
             memcpy(&texts[1], two + f->offset, sizeof(texts[1]));
             assert_true(bytes_equal(texts[0], texts[1]));
-            assert_int_equal(d->type == PROTOBUF_C_TYPE_STRING ? texts[1].data[texts[1].size] : 0, 0);
+            assert_int_equal(d->type == PROTOBUF_C_TYPE_STRING ? texts[1].data[texts[1].size] : 0,
+                             0);
         } else if (f->kind != SHAPE_OPTION || one[f->aux]) {
             assert_memory_equal(one + f->offset, two + f->offset, f->size);
         }
@@ -231,10 +233,12 @@ static void bad_fields_are_refused(void **state)
     struct errtext text = {""};
     assert_int_equal(outcome_decode("0a01701210000102030405060708090a0b0c0d0e0f", &text), ERR_OK);
     /* unknown field 9 */
-    assert_int_equal(outcome_decode("0a01701210000102030405060708090a0b0c0d0e0f4801", &text), ERR_OK);
+    assert_int_equal(outcome_decode("0a01701210000102030405060708090a0b0c0d0e0f4801", &text),
+                     ERR_OK);
     assert_int_equal(outcome_decode("0a0170", &text), ERR_INVALID);
     assert_string_equal(text.text, "request_id: 16 bytes expected, 0 given");
-    assert_int_equal(outcome_decode("0a01ff1210000102030405060708090a0b0c0d0e0f", &text), ERR_INVALID);
+    assert_int_equal(outcome_decode("0a01ff1210000102030405060708090a0b0c0d0e0f", &text),
+                     ERR_INVALID);
     assert_string_equal(text.text, "GetOutcomeRequest.party: not UTF-8 text");
     assert_int_equal(outcome_decode("0a0261001210000102030405060708090a0b0c0d0e0f", &text),
                      ERR_INVALID);
@@ -306,9 +310,11 @@ static void a_later_enum_reads_as_unspecified(void **state)
     struct arena a;
     arena_init(&a, 1 << 21);
     struct health_check_response *response;
-    assert_true(!failed(health_check_response_decode(bytes_of("\x08\x63", 2), &a, &response, NULL)));
+    assert_true(
+        !failed(health_check_response_decode(bytes_of("\x08\x63", 2), &a, &response, NULL)));
     assert_int_equal(response->status, SERVING_UNKNOWN);
-    assert_true(!failed(health_check_response_decode(bytes_of("\x08\x01", 2), &a, &response, NULL)));
+    assert_true(
+        !failed(health_check_response_decode(bytes_of("\x08\x01", 2), &a, &response, NULL)));
     assert_int_equal(response->status, SERVING);
     arena_done(&a);
 }

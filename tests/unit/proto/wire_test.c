@@ -6,7 +6,8 @@
 static void varints_keep_their_value(void **state)
 {
     (void)state;
-    static const uint64_t VALUES[] = {0, 1, 127, 128, 16383, 16384, UINT32_MAX, INT64_MAX, UINT64_MAX};
+    static const uint64_t VALUES[] = {0,     1,          127,       128,       16383,
+                                      16384, UINT32_MAX, INT64_MAX, UINT64_MAX};
     for (size_t i = 0; i < sizeof(VALUES) / sizeof(VALUES[0]); i++) {
         struct buf b;
         buf_init(&b, 64);
