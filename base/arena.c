@@ -117,6 +117,7 @@ char *arena_text(struct arena *a, struct bytes b)
 
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
+    require(fmt != NULL);
     va_list ap;
     va_start(ap, fmt);
     va_list again;
