@@ -252,6 +252,7 @@ enum {
     HEAD_INTERVAL_MS_MIN = 100,  /* ten signed heads a second are as good as one a block */
     HEAD_INTERVAL_MS_MAX = 3600000, /* an hour: longer, and a receipt is no answer */
     GENESIS_ARENA_MAX = 8 << 20, /* decoding one: every list at its limit */
+    PAGE_SIZE_MAX = 1000,        /* items of a page: of some 4 KiB at most, in a 4 MiB message */
     UNPACK_BYTES_FACTOR = 4,     /* memory to unpack a message: so many times its bytes, which */
     UNPACK_BYTES_EXTRA = 1 << 20, /* covers honest ones (outcomes, rows), and this */
 };

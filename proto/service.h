@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/limits.h"
 
 /* Paths of the methods, for the server's table and for clients. */
 #define METHOD_SUBMIT "/concordat.v1.Ledger/Submit"
