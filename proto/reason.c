@@ -2,6 +2,8 @@
 
 #include "base/require.h"
 
+enum { REASON_STATUS_UNKNOWN = 2 }; /* UNKNOWN of the gRPC specification */
+
 const char *reason_name(enum reason r)
 {
     switch (r) {
@@ -23,8 +25,7 @@ uint32_t reason_grpc_status(enum reason r)
         REASONS(REASON_STATUS)
 #undef REASON_STATUS
     }
-    require(false);
-    return 0;
+    return REASON_STATUS_UNKNOWN;
 }
 
 enum retry reason_retry(enum reason r)
@@ -36,8 +37,7 @@ enum retry reason_retry(enum reason r)
         REASONS(REASON_RETRY)
 #undef REASON_RETRY
     }
-    require(false);
-    return RETRY_NEVER;
+    return RETRY_LATER;
 }
 
 const char *retry_name(enum retry r)

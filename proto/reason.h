@@ -47,13 +47,14 @@ enum reason {
 #undef REASON_ENUM
 };
 
-/* "REQUEST_ID_REUSED": static text; "?" for a number that is no reason. */
+/* A number may come from a newer node and be no reason of ours: all three functions take it.
+ * "REQUEST_ID_REUSED": static text; "?" for such a number. */
 const char *reason_name(enum reason r);
 
-/* The number of the gRPC status to answer with. */
+/* The number of the gRPC status to answer with; UNKNOWN (2) for such a number. */
 uint32_t reason_grpc_status(enum reason r);
 
-/* Whether the same bytes may succeed at another time or node. */
+/* Whether the same bytes may succeed at another time or node; later for such a number. */
 enum retry reason_retry(enum reason r);
 
 /* "yes", "later" or "never": static text. */

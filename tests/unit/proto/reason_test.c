@@ -34,11 +34,22 @@ static void no_reason_means_ok(void **state)
 #undef CHECK
 }
 
+/* A forwarded refusal may carry the number of a newer node's reason. */
+static void a_later_number_is_taken(void **state)
+{
+    (void)state;
+    const enum reason later = (enum reason)60000;
+    assert_string_equal(reason_name(later), "?");
+    assert_int_equal(reason_grpc_status(later), 2);
+    assert_int_equal(reason_retry(later), RETRY_LATER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_name_reads_back),
         cmocka_unit_test(no_reason_means_ok),
+        cmocka_unit_test(a_later_number_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
