@@ -11,7 +11,7 @@
 #include "ledger/families.h"
 #include "ledger/range.h"
 
-enum { ACCOUNT_VERSION = 1, POSTING_VERSION = 1 };
+enum { ACCOUNT_VERSION = 1, POSTING_VERSION = 1, UNIT_BYTES_MAX = 64 };
 
 struct accounts_undo {
     struct ledger_account *account;
@@ -24,7 +24,7 @@ void accounts_init(struct accounts *a, struct kv *kv, const uint64_t map_seed[2]
     require(kv != NULL);
     *a = (struct accounts){.kv = kv};
     map_init(&a->cache, map_seed[0], map_seed[1]);
-    map_init(&a->families, map_seed[0], map_seed[1]);
+    map_init(&a->groups, map_seed[0], map_seed[1]);
     buf_init(&a->value, ROW_BYTES_MAX);
     buf_init(&a->posting_key, ROW_BYTES_MAX);
 }
@@ -43,8 +43,14 @@ static void free_values(struct map *m)
 void accounts_done(struct accounts *a)
 {
     require(a != NULL);
+    size_t at = 0;
+    struct bytes key;
+    void *group;
+    while (map_next(&a->groups, &at, &key, &group)) {
+        free(((struct account_group *)group)->unit);
+    }
     free_values(&a->cache);
-    free_values(&a->families);
+    free_values(&a->groups);
     free(a->dirty);
     free(a->undo);
     free(a->touched);
@@ -75,8 +81,8 @@ bool account_key_split(struct bytes key, struct bytes *ret_contract, struct byte
     return true;
 }
 
-/* The family's running sum: an account and the issuance account of its family share one. */
-static struct account_family *family_of(struct accounts *a, struct bytes key)
+/* The running sum that an account belongs to. */
+static struct account_group *group_of(struct accounts *a, struct bytes key, struct bytes unit)
 {
     struct bytes contract;
     struct bytes family;
@@ -86,11 +92,13 @@ static struct account_family *family_of(struct accounts *a, struct bytes key)
     buf_clear(name);
     buf_put_bytes(name, contract);
     buf_put_u8(name, 0);
-    buf_put_bytes(name, family);
-    struct account_family *found = map_get(&a->families, buf_bytes(name));
+    buf_put_bytes(name, unit);
+    struct account_group *found = map_get(&a->groups, buf_bytes(name));
     if (found == NULL) {
         found = mem_new(1, sizeof(*found));
-        map_put(&a->families, buf_bytes(name), found);
+        found->unit = mem_new(unit.size + 1, 1);
+        memcpy(found->unit, unit.data, unit.size);
+        map_put(&a->groups, buf_bytes(name), found);
     }
     return found;
 }
@@ -105,13 +113,15 @@ err account_value_decode(struct bytes value, struct account_value *ret)
     v.balance = cursor_i64(&c);
     v.count = cursor_u64(&c);
     cursor_copy(&c, v.chain, sizeof(v.chain));
-    if (!cursor_done(&c)) {
+    v.unit = cursor_sized(&c, UNIT_BYTES_MAX);
+    if (!cursor_done(&c) || v.unit.size == 0) {
         return (err){ERR_CORRUPT};
     }
     *ret = v;
     return err_ok();
 }
 
+/* u8 version | i64 balance | u64 postings | 32 chain | sized unit */
 static void account_value_put(const struct ledger_account *account, struct buf *value)
 {
     buf_clear(value);
@@ -119,6 +129,24 @@ static void account_value_put(const struct ledger_account *account, struct buf *
     buf_put_i64(value, account->posted);
     buf_put_u64(value, account->count);
     buf_put(value, account->chain, sizeof(account->chain));
+    buf_put_sized(value, bytes_text(account->group->unit));
+}
+
+/* The first group that does not sum to zero is named. */
+static err groups_check(const struct accounts *a, struct errtext *reterr)
+{
+    size_t at = 0;
+    struct bytes key;
+    void *found;
+    while (map_next(&a->groups, &at, &key, &found)) {
+        const struct account_group *group = found;
+        if (group->sum != 0) {
+            int contract = (int)(key.size - strlen(group->unit) - 1);
+            return err_fail(reterr, ERR_CORRUPT, "the accounts of %.*s in %s do not sum to zero",
+                            contract, (const char *)key.data, group->unit);
+        }
+    }
+    return err_ok();
 }
 
 err accounts_check(struct accounts *a, struct errtext *reterr)
@@ -138,24 +166,14 @@ err accounts_check(struct accounts *a, struct errtext *reterr)
             e = err_fail(reterr, ERR_CORRUPT, "a stored account does not decode");
             continue;
         }
-        family_of(a, key)->sum += v.balance;
+        group_of(a, key, v.unit)->sum += v.balance;
     }
     struct errtext why;
     err closed = kv_iter_close(it, &why);
     if (!failed(e) && failed(closed)) {
         return err_fail(reterr, closed.code, "read the accounts: %s", why.text);
     }
-    size_t at = 0;
-    void *found;
-    while (!failed(e) && map_next(&a->families, &at, &key, &found)) {
-        if (((struct account_family *)found)->sum != 0) {
-            size_t name = strnlen((const char *)key.data, key.size);
-            e = err_fail(reterr, ERR_CORRUPT, "account family %.*s of %.*s does not sum to zero",
-                         (int)(key.size - name - 1), (const char *)key.data + name + 1, (int)name,
-                         (const char *)key.data);
-        }
-    }
-    return e;
+    return failed(e) ? e : groups_check(a, reterr);
 }
 
 /* The account in memory; read from the database if it is not there yet. */
@@ -168,7 +186,6 @@ static struct ledger_account *account_of(struct accounts *a, struct bytes key)
     account = mem_new(1, sizeof(*account) + key.size);
     account->key_size = (uint32_t)key.size;
     memcpy(account->key, key.data, key.size);
-    account->family = family_of(a, key);
     struct errtext why;
     buf_clear(&a->value);
     err e = kv_get(a->kv, FAMILY_ACCOUNTS, key, &a->value, &why);
@@ -182,6 +199,7 @@ static struct ledger_account *account_of(struct accounts *a, struct bytes key)
         account->committed = v.balance;
         account->count = v.count;
         memcpy(account->chain, v.chain, sizeof(account->chain));
+        account->group = group_of(a, key, v.unit);
     } else if (!err_is(e, ERR_NOT_FOUND)) {
         die("state database: %s", why.text);
     }
@@ -223,7 +241,12 @@ void accounts_move(struct accounts *a, const struct rules_posting *posting)
     require(posting->quanta > 0);
     struct ledger_account *debit = account_of(a, posting->debit);
     struct ledger_account *credit = account_of(a, posting->credit);
-    require(debit->family == credit->family);
+    struct account_group *group = group_of(a, posting->debit, bytes_text(posting->unit));
+    require(group == group_of(a, posting->credit, bytes_text(posting->unit)));
+    require(debit->group == NULL || debit->group == group);
+    require(credit->group == NULL || credit->group == group);
+    debit->group = group;
+    credit->group = group;
     move(a, debit, -posting->quanta);
     move(a, credit, posting->quanta);
 }
@@ -398,11 +421,11 @@ void accounts_write(struct accounts *a, struct kv_batch *batch)
     for (size_t i = 0; i < a->dirty_count; i++) {
         struct ledger_account *account = a->dirty[i];
         require(account->balance == account->posted);
-        account->family->sum += (wide_sum)account->posted - account->committed;
+        account->group->sum += (wide_sum)account->posted - account->committed;
     }
     for (size_t i = 0; i < a->dirty_count; i++) {
         struct ledger_account *account = a->dirty[i];
-        require(account->family->sum == 0);
+        require(account->group->sum == 0);
         account->committed = account->posted;
         account->dirty = false;
         if (account->count == 0) {
@@ -413,7 +436,7 @@ void accounts_write(struct accounts *a, struct kv_batch *batch)
     }
     a->dirty_count = 0;
     if (a->cache.count > ACCOUNTS_CACHED_MAX) {
-        /* Simple and rare: the accounts in use come back by reading. Their families stay. */
+        /* Simple and rare: the accounts in use come back by reading. Their groups stay. */
         struct map fresh;
         map_init(&fresh, a->cache.seed[0], a->cache.seed[1]);
         free_values(&a->cache);

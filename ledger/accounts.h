@@ -6,9 +6,11 @@
  *   chain    head_n = SHA-256("concordat/posting/v1\n" || head_{n-1} || u64 n || u64 position ||
  *            u32 ordinal || i64 quanta || i64 balance || counter account)
  *
- * Invariant: every family sums to zero. It is summed over all stored accounts at opening, and at
- * every block over what the block changed. Memory: about 300 bytes an account, and at most
- * ACCOUNTS_CACHED_MAX of them; the rest is read from the database when touched. Loop only. */
+ * Invariant: all accounts of one contract and measure sum to zero, issuance accounts included (a
+ * transfer may go from one family of a contract to another of the same measure). It is summed over
+ * all stored accounts at opening, and at every block over what the block changed. Memory: about 300
+ * bytes an account, and at most ACCOUNTS_CACHED_MAX of them; the rest is read from the database
+ * when touched. Loop only. */
 #ifndef LEDGER_ACCOUNTS_H
 #define LEDGER_ACCOUNTS_H
 
@@ -21,16 +23,18 @@
 
 __extension__ typedef __int128 wide_sum; /* sums of int64 that cannot overflow */
 
-struct account_family {
+/* The accounts of one contract and measure. */
+struct account_group {
     wide_sum sum; /* of all balances: zero between blocks */
+    char *unit;   /* owned */
 };
 
 struct ledger_account {
     int64_t balance, posted, committed;
-    uint64_t count;    /* postings */
-    uint8_t chain[32]; /* zero while count is 0 */
-    struct account_family *family;
-    uint64_t record;   /* 1 + position of the record that touched it last */
+    uint64_t count;              /* postings */
+    uint8_t chain[32];           /* zero while count is 0 */
+    struct account_group *group; /* NULL: never posted to */
+    uint64_t record;             /* 1 + position of the record that touched it last */
     bool dirty;
     uint32_t key_size;
     uint8_t key[];
@@ -43,10 +47,9 @@ static inline struct bytes account_key(const struct ledger_account *account)
 
 struct accounts_undo;
 struct accounts {
-    struct kv *kv; /* not owned */
-    size_t family, postings_family;
-    struct map cache;    /* key to struct ledger_account, owned */
-    struct map families; /* family prefix (separator 00) to struct account_family, owned */
+    struct kv *kv;     /* not owned */
+    struct map cache;  /* key to struct ledger_account, owned */
+    struct map groups; /* contract 00 unit to struct account_group, owned */
     struct ledger_account **dirty;
     size_t dirty_count, dirty_capacity;
     struct accounts_undo *undo;
@@ -63,8 +66,8 @@ void accounts_init(struct accounts *a, struct kv *kv, const uint64_t map_seed[2]
 /* Frees; accepts an all-zero struct. */
 void accounts_done(struct accounts *a);
 
-/* Sums every family over all stored accounts. CORRUPT: one does not sum to zero, or does not decode;
- * IO. */
+/* Sums every contract's measures over all stored accounts. CORRUPT: one does not sum to zero, or an
+ * account does not decode; IO. */
 err accounts_check(struct accounts *a, struct errtext *reterr) ERR_MUST_USE;
 
 /* The balance that evaluation sees; 0 for an account never touched. */
@@ -89,8 +92,8 @@ struct posting_place {
 void accounts_record(struct accounts *a, struct kv_batch *batch, const struct posting_place *place,
                      const struct rules_out *out, uint8_t ret_root[32]);
 
-/* End of a block: checks that evaluation and records agree and that every family sums to zero (dies
- * otherwise), adds the changed accounts to the batch in key order. */
+/* End of a block: checks that evaluation and records agree and that every measure of every contract
+ * sums to zero (dies otherwise), adds the changed accounts to the batch in key order. */
 void accounts_write(struct accounts *a, struct kv_batch *batch);
 
 /* A stored account. */
@@ -98,6 +101,7 @@ struct account_value {
     int64_t balance;
     uint64_t count;
     uint8_t chain[32];
+    struct bytes unit; /* "EUR"; view */
 };
 
 /* Stored forms; decoding: CORRUPT. */

@@ -15,8 +15,8 @@
 #include "ledger/timers.h"
 #include "rules/civil.h"
 
-/* Rejection of the events of an atomic request in which another one did not succeed. Clause 0 is the
- * ledger's; 0.1 to 0.6 are the language's. */
+/* Rejection of the events of an atomic request in which another one did not succeed. Clause 0 is
+ * the ledger's; 0.1 to 0.6 are the language's. */
 #define CLAUSE_ATOMIC "0.7"
 
 static err block_check(const struct ledger *l, const struct block *block, struct errtext *reterr)
@@ -79,8 +79,8 @@ static void timer_fire(struct ledger *l, const struct timer *timer)
     struct apply *ap = &l->apply;
     timers_remove(&l->timers, timer);
     bool known = false;
-    const struct rules_program *program = contracts_pick(
-        &l->contracts, timer->contract, timer->legal, ap->head.height, &known);
+    const struct rules_program *program =
+        contracts_pick(&l->contracts, timer->contract, timer->legal, ap->head.height, &known);
     struct rules_event ev = {
         .name = timer->event,
         .now = timer->at,
@@ -134,7 +134,6 @@ static void step_timer(struct ledger *l)
 
 /* ---- one event ---- */
 
-
 static int32_t legal_of(const struct ledger *l, const struct event *event)
 {
     return event->has_legal_date ? event->legal_date : l->apply.day;
@@ -143,8 +142,8 @@ static int32_t legal_of(const struct ledger *l, const struct event *event)
 static const struct rules_program *program_of(const struct ledger *l, const struct event *event,
                                               bool *ret_known)
 {
-    return contracts_pick(&l->contracts, event->contract, legal_of(l, event),
-                          l->apply.head.height, ret_known);
+    return contracts_pick(&l->contracts, event->contract, legal_of(l, event), l->apply.head.height,
+                          ret_known);
 }
 
 /* Rules 11.3: an event that finds no program is a recorded rejection 0.1 with version 0. */
@@ -279,9 +278,9 @@ static enum reason request_judge(struct ledger *l, struct ledger_applied *applie
     }
     reason = request_check(l, &input, request, refusal);
     bool keys_found = request->signer_count == request->envelope->signature_count;
-    bool verified = keys_found && ((ap->input.verified != NULL &&
-                                    ap->input.verified[ap->envelope]) ||
-                                   request_verify(l, request));
+    bool verified =
+        keys_found && ((ap->input.verified != NULL && ap->input.verified[ap->envelope]) ||
+                       request_verify(l, request));
     if (keys_found && !verified) {
         /* Before any other reason is listed under the request's id: a forged copy must not be able
          * to say something about it. */
@@ -404,10 +403,10 @@ static void failed_with(struct ledger *l, uint32_t index, struct rules_out *ret)
     bool known = false;
     const struct rules_program *program = program_of(l, event, &known);
     const struct rules_out *cause = &ap->failure.out;
-    const char *why = arena_printf(
-        &ap->event_arena, "event %u of this atomic request was not accepted (%s %.*s)",
-        ap->failure.index, cause->end == RULES_FAULT ? "fault in clause" : "clause",
-        (int)cause->clause.size, (const char *)cause->clause.data);
+    const char *why =
+        arena_printf(&ap->event_arena, "event %u of this atomic request was not accepted (%s %.*s)",
+                     ap->failure.index, cause->end == RULES_FAULT ? "fault in clause" : "clause",
+                     (int)cause->clause.size, (const char *)cause->clause.data);
     struct outcome_form form = {
         .event = event->action,
         .version = program == NULL ? 0 : rules_program_facts(program)->version,

@@ -1,5 +1,5 @@
-/* Contracts by name, version and legal date, all compiled. A version counts from the block after the
- * one that deployed it. */
+/* Contracts by name, version and legal date, all compiled. A version counts from the block after
+ * the one that deployed it. */
 #ifndef LEDGER_CONTRACTS_H
 #define LEDGER_CONTRACTS_H
 
@@ -11,8 +11,8 @@
 #define GOVERNANCE_CONTRACT "ledger"
 
 struct contracts {
-    struct kv *kv;        /* not owned */
-    struct rules_env env; /* registry not owned */
+    struct kv *kv;                /* not owned */
+    struct rules_env env;         /* registry not owned */
     struct ledger_contract *list; /* owned; by name, then version */
     size_t count, capacity;
 };
@@ -37,12 +37,12 @@ const struct rules_program *contracts_pick(const struct contracts *c, struct byt
 /* Why a text is not deployed: the number after "1." of the clause. Stable. */
 enum deploy_end {
     DEPLOY_OK = 0,
-    DEPLOY_TEXT = 1,      /* 1.1 it does not compile, or is over a limit of the language */
-    DEPLOY_NAME = 2,      /* 1.2 the name is reserved */
-    DEPLOY_VERSION = 3,   /* 1.3 not above the version on the ledger, or breaks what it kept */
-    DEPLOY_USES = 4,      /* 1.4 a `uses` table does not fit the contract it belongs to */
-    DEPLOY_TEST = 5,      /* 1.5 an example in the text fails */
-    DEPLOY_LIMIT = 6,     /* 1.6 no room for more contracts */
+    DEPLOY_TEXT = 1,    /* 1.1 it does not compile, or is over a limit of the language */
+    DEPLOY_NAME = 2,    /* 1.2 the name is reserved */
+    DEPLOY_VERSION = 3, /* 1.3 not above the version on the ledger, or breaks what it kept */
+    DEPLOY_USES = 4,    /* 1.4 a `uses` table does not fit the contract it belongs to */
+    DEPLOY_TEST = 5,    /* 1.5 an example in the text fails */
+    DEPLOY_LIMIT = 6,   /* 1.6 no room for more contracts */
 };
 
 /* Checks a text as rules 8.2 demands; accepted, it is kept with that height and added to the batch.

@@ -5,17 +5,17 @@
 
 enum ledger_family_number {
     /* replicated: the same on every node at a height, and covered by the state digest */
-    FAMILY_META,       /* genesis, head */
-    FAMILY_PARTIES,    /* parties and their keys */
-    FAMILY_CONTRACTS,  /* texts of all versions */
-    FAMILY_ACCOUNTS,   /* balance, count, chain */
-    FAMILY_ROWS,       /* rows of all tables */
-    FAMILY_TIMERS,     /* waiting timers by time */
-    FAMILY_REQUESTS,   /* (party, request id) to its answer */
-    FAMILY_VOIDS,      /* void requests by block and by request id */
-    FAMILY_BLOCKS,     /* blocks as applied, by height */
-    FAMILY_RECORDS,    /* records with outcome and effects, by position */
-    FAMILY_POSTINGS,   /* postings by account */
+    FAMILY_META,      /* genesis, head */
+    FAMILY_PARTIES,   /* parties and their keys */
+    FAMILY_CONTRACTS, /* texts of all versions */
+    FAMILY_ACCOUNTS,  /* balance, count, chain */
+    FAMILY_ROWS,      /* rows of all tables */
+    FAMILY_TIMERS,    /* waiting timers by time */
+    FAMILY_REQUESTS,  /* (party, request id) to its answer */
+    FAMILY_VOIDS,     /* void requests by block and by request id */
+    FAMILY_BLOCKS,    /* blocks as applied, by height */
+    FAMILY_RECORDS,   /* records with outcome and effects, by position */
+    FAMILY_POSTINGS,  /* postings by account */
     FAMILIES_REPLICATED,
     /* this node's own */
     FAMILY_LOCAL = FAMILIES_REPLICATED, /* applied Raft index */

@@ -222,7 +222,9 @@ static void party_add(struct deed *d)
     uint64_t height = d->l->apply.head.height;
     char name[NAME_BYTES_MAX + 1] = {0};
     memcpy(name, d->party.data, d->party.size);
-    struct party form = {.kind = PARTY_PLAIN, .added_height = height, .name = name,
+    struct party form = {.kind = PARTY_PLAIN,
+                         .added_height = height,
+                         .name = name,
                          .institution = (char *)(uintptr_t)d->institution};
     struct party *party = parties_add(parties, &form);
     parties_add_key(parties, party, d->key.data, height);

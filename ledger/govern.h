@@ -10,7 +10,8 @@
  * deploy_end; 2.1 the party exists, 2.2 the name is reserved or no party name, 3.1 there is no such
  * party, 3.2 it belongs to another institution, 3.3 it has PARTY_KEYS_MAX keys, 3.4 the key is a
  * party's already (also for party_add), 4.1 the party has no such key, 4.2 it is revoked already.
- * 2.3: no room for more parties. The contract's version is 1; it has no text, so its hash is zero. */
+ * 2.3: no room for more parties. The contract's version is 1; it has no text, so its hash is zero.
+ */
 #ifndef LEDGER_GOVERN_H
 #define LEDGER_GOVERN_H
 

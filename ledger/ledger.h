@@ -3,9 +3,9 @@
  *
  *   request    a signed Body of one or more events; its life ends in exactly one answer
  *   record     one event, timer or governance action that was decided, at a *position* 0, 1, 2, ...
- *   void       a request of a block that failed the checks: no record, no effect, listed with reason
- *   height     number of blocks applied; genesis is height 0
- *   digest     the chain of rules 13.4 after a position
+ *   void       a request of a block that failed the checks: no record, no effect, listed with
+ * reason height     number of blocks applied; genesis is height 0 digest     the chain of
+ * rules 13.4 after a position
  *
  *      envelope --admit--> block builder --raft--> apply begin / step ... / finish --> answers
  *                 |                                   |
@@ -43,7 +43,8 @@ struct rules_program;
 enum { LEDGER_TEXT_MAX = 256 };
 struct ledger_refusal {
     enum reason reason;
-    char text[LEDGER_TEXT_MAX]; /* for people, with the path of the bad field: body.events[3].args */
+    char
+        text[LEDGER_TEXT_MAX]; /* for people, with the path of the bad field: body.events[3].args */
 };
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -54,20 +55,20 @@ enum ledger_end { LEDGER_ACCEPTED = 1, LEDGER_REJECTED = 2, LEDGER_FAULT = 3 }; 
 struct ledger_outcome {
     uint64_t position;
     enum ledger_end end;
-    uint32_t line;              /* of the contract's text; 0 for clauses 0.x */
-    struct bytes clause;        /* rejected, fault: "2", "0.3" */
-    struct bytes text;          /* rejected: the reason */
-    struct bytes kind;          /* fault: "divide", ... */
+    uint32_t line;       /* of the contract's text; 0 for clauses 0.x */
+    struct bytes clause; /* rejected, fault: "2", "0.3" */
+    struct bytes text;   /* rejected: the reason */
+    struct bytes kind;   /* fault: "divide", ... */
     struct bytes contract, action;
-    uint64_t contract_version;  /* 0: no such contract, or no version in force */
+    uint64_t contract_version; /* 0: no such contract, or no version in force */
 };
 
 /* The one answer to a request, for ever. */
 struct ledger_answer {
     uint8_t request_hash[32];
-    uint64_t height, time_ns;           /* of its block */
-    uint8_t digest[32];                 /* after its last record */
-    struct ledger_outcome *outcomes;    /* one an event, in order */
+    uint64_t height, time_ns;        /* of its block */
+    uint8_t digest[32];              /* after its last record */
+    struct ledger_outcome *outcomes; /* one an event, in order */
     size_t outcome_count;
 };
 
@@ -75,7 +76,7 @@ struct ledger_answer {
 
 struct ledger_options {
     uint64_t map_seed[2]; /* from the edge; keeps hostile keys from colliding, never replicated */
-    bool keep_traces;     /* also of accepted events; those of rejections and faults are kept anyway */
+    bool keep_traces; /* also of accepted events; those of rejections and faults are kept anyway */
 };
 
 /* Fills in the families that the state database must be opened with; the other members of the
@@ -84,10 +85,12 @@ void ledger_kv_families(struct kv_options *options);
 
 /* Opens the ledger on an open state database. The first start writes the state of genesis (height
  * 0); later ones check that the database belongs to these genesis bytes. Contracts are compiled,
- * and every account family is summed (it must give zero). The kv stays the caller's and must
+ * and the accounts of every contract and measure are
+ * summed (they must give zero). The kv stays the caller's and must
  * outlive the ledger; genesis is copied.
- * CONFLICT: another ledger's database. INVALID: malformed genesis, or a contract in it that does not
- * compile or pass its tests. CORRUPT: stored state that contradicts itself. IO: the database. */
+ * CONFLICT: another ledger's database. INVALID: malformed genesis, or a contract in it that does
+ * not compile or pass its tests. CORRUPT: stored state that contradicts itself. IO: the database.
+ */
 err ledger_open(struct kv *kv, struct bytes genesis, const struct ledger_options *options,
                 struct ledger **ret, struct errtext *reterr) ERR_MUST_USE;
 
@@ -95,14 +98,15 @@ err ledger_open(struct kv *kv, struct bytes genesis, const struct ledger_options
  * open); accepts NULL. Writes nothing. */
 void ledger_close(struct ledger *l);
 
-/* ---- facts (of the last finished block) ------------------------------------------------------- */
+/* ---- facts (of the last finished block) -------------------------------------------------------
+ */
 
 struct ledger_head {
-    uint64_t height;       /* blocks applied; 0 after genesis */
-    uint64_t position;     /* number of records, so the next record's position */
-    uint64_t time_ns;      /* of the last block; genesis: its creation time */
+    uint64_t height;        /* blocks applied; 0 after genesis */
+    uint64_t position;      /* number of records, so the next record's position */
+    uint64_t time_ns;       /* of the last block; genesis: its creation time */
     uint8_t block_hash[32]; /* of the last block; genesis: zero */
-    uint8_t digest[32];    /* after the last record; genesis: zero */
+    uint8_t digest[32];     /* after the last record; genesis: zero */
 };
 
 struct ledger_head ledger_head(const struct ledger *l);
@@ -113,7 +117,8 @@ uint64_t ledger_applied_index(const struct ledger *l);
 
 /* Writes everything to durable files and tells the Raft index they reach: the log may be cut up to
  * it. IO. */
-err ledger_flush(struct ledger *l, uint64_t *ret_durable_index, struct errtext *reterr) ERR_MUST_USE;
+err ledger_flush(struct ledger *l, uint64_t *ret_durable_index,
+                 struct errtext *reterr) ERR_MUST_USE;
 
 /* SHA-256 of the genesis bytes; lives as long as the ledger. */
 const uint8_t *ledger_id(const struct ledger *l);
@@ -121,14 +126,16 @@ const uint8_t *ledger_id(const struct ledger *l);
 /* The ledger's name; lives as long as the ledger. */
 struct bytes ledger_origin(const struct ledger *l);
 
-/* Block time of the earliest waiting timer, or UINT64_MAX: the leader proposes an empty block then. */
+/* Block time of the earliest waiting timer, or UINT64_MAX: the leader proposes an empty block then.
+ */
 uint64_t ledger_timer_next_ns(const struct ledger *l);
 
-/* ---- admission -------------------------------------------------------------------------------- */
+/* ---- admission --------------------------------------------------------------------------------
+ */
 
-/* Summed static bounds of a request. A block may hold at most EVENTS_MAX events and REQUEST_STEPS_MAX,
- * REQUEST_EFFECTS_MAX, REQUEST_BYTES_MAX in sum; what is beyond becomes void as BLOCK_FULL, so the
- * block builder adds up and stops in time. The limits are those of genesis. */
+/* Summed static bounds of a request. A block may hold at most EVENTS_MAX events and
+ * REQUEST_STEPS_MAX, REQUEST_EFFECTS_MAX, REQUEST_BYTES_MAX in sum; what is beyond becomes void as
+ * BLOCK_FULL, so the block builder adds up and stops in time. The limits are those of genesis. */
 struct ledger_cost {
     int64_t events, steps, effects, bytes;
 };
@@ -147,16 +154,16 @@ enum ledger_admit { LEDGER_ADMIT_OK, LEDGER_ADMIT_ANSWERED, LEDGER_ADMIT_REFUSED
 
 struct ledger_admission {
     enum ledger_admit end;
-    struct ledger_refusal refusal;  /* REFUSED */
-    struct ledger_answer answer;    /* ANSWERED: the first answer again; views in the arena */
+    struct ledger_refusal refusal; /* REFUSED */
+    struct ledger_answer answer;   /* ANSWERED: the first answer again; views in the arena */
     /* OK, and ANSWERED: views of the envelope that was given. */
     struct bytes on_behalf;
     uint8_t request_id[16];
     uint8_t request_hash[32];
     struct ledger_cost cost;
-    bool governance;                /* every event is of the reserved contract `ledger` */
+    bool governance; /* every event is of the reserved contract `ledger` */
     /* OK: what a worker has still to verify before the request may be proposed. */
-    uint8_t message[64];            /* what was signed: tag and digest of the body; message_size bytes */
+    uint8_t message[64]; /* what was signed: tag and digest of the body; message_size bytes */
     size_t message_size;
     struct ledger_check checks[SIGNATURES_MAX];
     size_t check_count;
@@ -176,7 +183,8 @@ void ledger_admit(const struct ledger *l, struct bytes envelope, uint64_t now_ns
 bool ledger_checks_of(const struct ledger *l, struct bytes envelope, struct arena *a,
                       struct ledger_admission *ret);
 
-/* ---- apply ------------------------------------------------------------------------------------ */
+/* ---- apply ------------------------------------------------------------------------------------
+ */
 
 /* A committed block of the log. */
 struct ledger_input {
@@ -188,19 +196,19 @@ struct ledger_input {
 
 /* What became of one envelope of the block. */
 struct ledger_applied {
-    struct bytes on_behalf;       /* empty if the envelope does not decode */
+    struct bytes on_behalf; /* empty if the envelope does not decode */
     uint8_t request_id[16];
     uint8_t request_hash[32];
-    enum reason reason;    /* NONE: it is recorded; otherwise it is void */
-    struct ledger_answer answer;  /* recorded: its answer. DUPLICATE: the first answer if its block
-                                     is finished before this one, else no outcomes */
+    enum reason reason;          /* NONE: it is recorded; otherwise it is void */
+    struct ledger_answer answer; /* recorded: its answer. DUPLICATE: the first answer if its block
+                                    is finished before this one, else no outcomes */
 };
 
 struct ledger_result {
-    struct ledger_head head;          /* after the block */
-    struct ledger_applied *applied;   /* one an envelope, in order */
+    struct ledger_head head;        /* after the block */
+    struct ledger_applied *applied; /* one an envelope, in order */
     size_t applied_count;
-    uint64_t position_first;          /* of the block's records */
+    uint64_t position_first;                            /* of the block's records */
     uint64_t accepted, rejected, faults, voids, timers; /* counts */
 };
 
@@ -222,7 +230,8 @@ const struct ledger_result *ledger_apply_finish(struct ledger *l);
 err ledger_block_apply(struct ledger *l, const struct ledger_input *input,
                        const struct ledger_result **ret, struct errtext *reterr) ERR_MUST_USE;
 
-/* ---- queries ---------------------------------------------------------------------------------- */
+/* ---- queries ----------------------------------------------------------------------------------
+ */
 /* Pure reads of the last finished block. Each can fail with IO or CORRUPT (the database) besides
  * what it says. Everything returned lives in the arena; one of LEDGER_QUERY_ARENA_MAX bytes does.
  * Lists are paged: `limit` items at most (0: LEDGER_PAGE_MAX), and a token to go on from, empty at
@@ -238,10 +247,10 @@ struct ledger_request_id {
 
 struct ledger_request_state {
     enum ledger_found found;
-    struct ledger_answer answer;   /* ANSWER */
-    enum reason reason;            /* VOID: the latest reason, and the block that lists it */
-    uint8_t request_hash[32];      /* VOID */
-    uint64_t height;               /* VOID */
+    struct ledger_answer answer; /* ANSWER */
+    enum reason reason;          /* VOID: the latest reason, and the block that lists it */
+    uint8_t request_hash[32];    /* VOID */
+    uint64_t height;             /* VOID */
 };
 
 /* What became of a request. */
@@ -256,12 +265,12 @@ struct ledger_place {
 };
 
 struct ledger_balance {
-    struct bytes key;      /* stored form */
-    struct bytes measure;  /* "EUR" */
+    struct bytes key;     /* stored form */
+    struct bytes measure; /* "EUR" */
     int64_t quanta;
-    struct bytes amount;   /* "-7.85 EUR" */
+    struct bytes amount; /* "-7.85 EUR" */
     uint64_t postings;
-    uint8_t chain[32];     /* head over its postings; zero if none */
+    uint8_t chain[32]; /* head over its postings; zero if none */
 };
 
 /* The balance; an account never posted to stands at zero. NOT_FOUND: contract or family; INVALID: a
@@ -270,15 +279,15 @@ err ledger_query_balance(const struct ledger *l, const struct ledger_place *plac
                          struct ledger_balance *ret, struct errtext *reterr) ERR_MUST_USE;
 
 struct ledger_posting {
-    uint64_t number;        /* 1, 2, ... in the account */
-    uint64_t position;      /* of the record that posted it */
-    uint32_t ordinal;       /* of the posting in that record */
-    uint64_t time_ns;       /* of the block */
-    int64_t quanta;         /* credits positive */
-    int64_t balance;        /* after it */
+    uint64_t number;                     /* 1, 2, ... in the account */
+    uint64_t position;                   /* of the record that posted it */
+    uint32_t ordinal;                    /* of the posting in that record */
+    uint64_t time_ns;                    /* of the block */
+    int64_t quanta;                      /* credits positive */
+    int64_t balance;                     /* after it */
     struct bytes amount, balance_amount; /* printed */
-    struct bytes counter;   /* the other account: wallet[c01], or origin (issued) */
-    struct bytes clause;    /* of the contract */
+    struct bytes counter;                /* the other account: wallet[c01], or origin (issued) */
+    struct bytes clause;                 /* of the contract */
 };
 
 struct ledger_statement_query {
@@ -329,15 +338,16 @@ struct ledger_trial {
     size_t count;
 };
 
-/* Every family that was ever posted to, computed from all stored accounts; debits plus credits is
- * zero in each. LIMIT: a sum beyond int64. */
+/* Every family that was ever posted to, computed from all stored accounts. Debits plus credits give
+ * zero over the families of one contract and measure (a transfer may go from one family to another,
+ * as tax leaves the wallets of solar.rules). LIMIT: a sum beyond int64. */
 err ledger_query_trial(const struct ledger *l, struct arena *a, struct ledger_trial *ret,
                        struct errtext *reterr) ERR_MUST_USE;
 
 struct ledger_record {
     struct ledger_outcome outcome;
-    struct record record;              /* decoded; views into bytes */
-    struct bytes bytes;                /* canonical; the Merkle leaf is over these */
+    struct record record; /* decoded; views into bytes */
+    struct bytes bytes;   /* canonical; the Merkle leaf is over these */
     struct bytes outcome_json, effects_json;
 };
 
@@ -349,7 +359,7 @@ struct ledger_records {
 
 struct ledger_records_query {
     uint64_t from;
-    uint32_t limit; /* 0: LEDGER_PAGE_MAX */
+    uint32_t limit;        /* 0: LEDGER_PAGE_MAX */
     struct bytes contract; /* empty: all */
 };
 
@@ -388,14 +398,14 @@ struct ledger_contract {
     struct bytes name;
     uint64_t version;
     struct bytes title, text;
-    int32_t effective;              /* civil day, days since 1970-01-01 */
+    int32_t effective; /* civil day, days since 1970-01-01 */
     uint8_t text_hash[32], code_hash[32];
-    uint64_t height;                /* block that deployed it; 0: genesis */
+    uint64_t height; /* block that deployed it; 0: genesis */
     const struct rules_program *program;
 };
 
-/* All versions of all contracts by name, then version. The array is in the arena, what it points to is
- * the ledger's. */
+/* All versions of all contracts by name, then version. The array is in the arena, what it points to
+ * is the ledger's. */
 const struct ledger_contract *ledger_contracts(const struct ledger *l, struct arena *a,
                                                size_t *ret_count);
 
@@ -423,9 +433,9 @@ const struct ledger_institution *ledger_institutions(const struct ledger *l, siz
 struct ledger_node {
     uint64_t id; /* Raft id */
     struct bytes institution, name;
-    struct bytes peer_address, client_address; /* host:port */
+    struct bytes peer_address, client_address;      /* host:port */
     struct bytes transport_key, transport_key_next; /* SPKI DER; next may be empty */
-    struct bytes head_key, head_key_next; /* Ed25519; next may be empty */
+    struct bytes head_key, head_key_next;           /* Ed25519; next may be empty */
 };
 
 const struct ledger_node *ledger_nodes(const struct ledger *l, size_t *ret_count);

@@ -10,23 +10,6 @@
 
 static const char GENESIS_KEY[] = "genesis";
 
-static const struct kv_family FAMILIES[FAMILIES_COUNT] = {
-    [FAMILY_META] = {"meta", true},           [FAMILY_PARTIES] = {"parties", true},
-    [FAMILY_CONTRACTS] = {"contracts", true}, [FAMILY_ACCOUNTS] = {"accounts", true},
-    [FAMILY_ROWS] = {"rows", true},           [FAMILY_TIMERS] = {"timers", false},
-    [FAMILY_REQUESTS] = {"requests", true},   [FAMILY_VOIDS] = {"voids", true},
-    [FAMILY_BLOCKS] = {"blocks", false},      [FAMILY_RECORDS] = {"records", false},
-    [FAMILY_POSTINGS] = {"postings", false},  [FAMILY_LOCAL] = {"local", true},
-    [FAMILY_TRACES] = {"traces", false},
-};
-
-void ledger_kv_families(struct kv_options *options)
-{
-    require(options != NULL);
-    options->families = FAMILIES;
-    options->families_count = FAMILIES_COUNT;
-}
-
 /* ---- tables made of genesis ---- */
 
 static void institutions_make(struct ledger *l)
@@ -115,15 +98,16 @@ static err genesis_read(struct ledger *l, struct bytes genesis, struct errtext *
 static void party_found(struct ledger *l, enum party_kind kind, const char *name,
                         struct bytes institution)
 {
-    struct party form = {.kind = kind, .name = (char *)(uintptr_t)name,
+    struct party form = {.kind = kind,
+                         .name = (char *)(uintptr_t)name,
                          .institution = arena_text(&l->arena, institution)};
     (void)parties_add(&l->parties, &form);
 }
 
 static void found_institution(struct ledger *l, const struct institution *from)
 {
-    const char *name = arena_printf(&l->arena, "ledger.%.*s", (int)from->name.size,
-                                    (const char *)from->name.data);
+    const char *name =
+        arena_printf(&l->arena, "ledger.%.*s", (int)from->name.size, (const char *)from->name.data);
     party_found(l, PARTY_GOVERNANCE, name, from->name);
     struct party *party = parties_find(&l->parties, bytes_text(name));
     for (uint32_t i = 0; i < from->governance_key_count; i++) {
@@ -164,8 +148,8 @@ static err found_contracts(struct ledger *l, struct errtext *reterr)
     for (uint32_t i = 0; i < l->genesis->contract_count; i++) {
         const struct ledger_contract *contract = NULL;
         struct errtext why = {{0}};
-        enum deploy_end end = contracts_deploy(&l->contracts, l->genesis->contracts[i], 0,
-                                               l->batch, &contract, &why);
+        enum deploy_end end =
+            contracts_deploy(&l->contracts, l->genesis->contracts[i], 0, l->batch, &contract, &why);
         if (end != DEPLOY_OK) {
             return err_fail(reterr, ERR_INVALID, "genesis: contracts[%u]: %s", i, why.text);
         }

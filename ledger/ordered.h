@@ -22,9 +22,9 @@ enum ordered_state {
 
 struct ordered_node {
     struct bytes key;
-    struct bytes value;      /* ORDERED_PUT */
-    size_t capacity;         /* bytes at value.data that may be overwritten */
-    int64_t number;          /* for maps to numbers */
+    struct bytes value; /* ORDERED_PUT */
+    size_t capacity;    /* bytes at value.data that may be overwritten */
+    int64_t number;     /* for maps to numbers */
     enum ordered_state state;
     uint32_t levels;
     struct ordered_node *next[]; /* levels of them */

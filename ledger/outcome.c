@@ -54,8 +54,7 @@ void outcome_make(const struct outcome_form *form, struct arena *a, struct rules
     } else {
         buf_put_text(&out, "null");
     }
-    buf_printf(&out, ",\"end\":\"%s\",\"spent\":0",
-               form->clause == NULL ? "accepted" : "rejected");
+    buf_printf(&out, ",\"end\":\"%s\",\"spent\":0", form->clause == NULL ? "accepted" : "rejected");
     if (form->clause != NULL) {
         buf_printf(&out, ",\"clause\":\"%s\",\"line\":0,\"why\":", form->clause);
         json_put_string(&out, form->why);

@@ -147,8 +147,10 @@ static bool party_read(struct parties *p, struct bytes name, struct bytes value)
     char institution_text[NAME_BYTES_MAX + 1] = {0};
     memcpy(name_text, name.data, name.size);
     memcpy(institution_text, institution.data, institution.size);
-    struct party form = {.kind = (enum party_kind)kind, .added_height = added_height,
-                         .name = name_text, .institution = institution_text};
+    struct party form = {.kind = (enum party_kind)kind,
+                         .added_height = added_height,
+                         .name = name_text,
+                         .institution = institution_text};
     struct party *party = parties_add(p, &form);
     for (uint32_t i = 0; i < count; i++) {
         struct ledger_key key;

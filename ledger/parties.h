@@ -27,9 +27,9 @@ struct party {
 };
 
 struct parties {
-    struct kv *kv;       /* not owned */
-    struct map by_name;  /* to struct party, owned */
-    struct map by_key;   /* key id to struct party_key, owned */
+    struct kv *kv;      /* not owned */
+    struct map by_name; /* to struct party, owned */
+    struct map by_key;  /* key id to struct party_key, owned */
 };
 
 void parties_init(struct parties *p, struct kv *kv, const uint64_t map_seed[2]);

@@ -53,15 +53,14 @@ static err void_find(const struct ledger *l, const struct ledger_request_id *req
         return err_ok();
     }
     TRY(e);
-    *ret = (struct ledger_request_state){.found = LEDGER_FOUND_VOID, .reason = v.reason,
-                                         .height = v.height};
+    *ret = (struct ledger_request_state){
+        .found = LEDGER_FOUND_VOID, .reason = v.reason, .height = v.height};
     memcpy(ret->request_hash, v.request_hash, sizeof(ret->request_hash));
     return err_ok();
 }
 
 err ledger_query_request(const struct ledger *l, const struct ledger_request_id *request,
-                         struct arena *a, struct ledger_request_state *ret,
-                         struct errtext *reterr)
+                         struct arena *a, struct ledger_request_state *ret, struct errtext *reterr)
 {
     require(l != NULL);
     require(ret != NULL);
@@ -237,8 +236,7 @@ static err statement_page(const struct statement_scan *scan, uint64_t first, uin
 }
 
 static err statement_read(const struct statement_scan *scan,
-                          const struct ledger_statement_query *query,
-                          struct ledger_statement *ret)
+                          const struct ledger_statement_query *query, struct ledger_statement *ret)
 {
     TRY(balance_read(scan->l, scan->account, scan->measure, scan->arena, &ret->balance));
     uint64_t first = 1;
@@ -280,9 +278,9 @@ err ledger_query_statement(const struct ledger *l, const struct ledger_statement
         struct ledger_statement statement = {0};
         e = statement_read(&scan, query, &statement);
         if (failed(e)) {
-            (void)err_fail(reterr, e.code, "%s", err_is(e, ERR_INVALID)
-                                                     ? "page token: not one of this list"
-                                                     : "the statement cannot be read");
+            (void)err_fail(reterr, e.code, "%s",
+                           err_is(e, ERR_INVALID) ? "page token: not one of this list"
+                                                  : "the statement cannot be read");
         } else {
             *ret = statement;
         }
@@ -325,9 +323,9 @@ err ledger_query_records(const struct ledger *l, const struct ledger_records_que
     struct bytes value;
     size_t bytes = 0;
     err e = err_ok();
-    for (uint32_t scanned = 0; !failed(e) && found.count < limit &&
-                               bytes < RECORDS_ANSWER_BYTES_MAX &&
-                               scanned < RECORDS_SCANNED_MAX && kv_iter_next(it, &key, &value);
+    for (uint32_t scanned = 0;
+         !failed(e) && found.count < limit && bytes < RECORDS_ANSWER_BYTES_MAX &&
+         scanned < RECORDS_SCANNED_MAX && kv_iter_next(it, &key, &value);
          scanned++) {
         struct ledger_record record;
         if (failed(record_read(value, &record))) {

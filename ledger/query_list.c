@@ -115,8 +115,8 @@ static bool trial_is(const struct ledger_trial_line *line, struct bytes contract
     return bytes_equal(line->contract, contract) && bytes_equal(line->family, family);
 }
 
-/* The line of a family: mostly the one before, since accounts come in key order; an issuance account
- * comes after all families of its contract. */
+/* The line of a family: mostly the one before, since accounts come in key order; an issuance
+ * account comes after all families of its contract. */
 static bool trial_line(struct trial_scan *scan, struct bytes contract, struct bytes family,
                        size_t *ret)
 {
@@ -170,8 +170,7 @@ static bool trial_measure(const struct ledger *l, const struct ledger_trial_line
 {
     const struct ledger_contract *contract =
         contracts_find(&l->contracts, line->contract, 0, next_height(l));
-    size_t count =
-        contract == NULL ? 0 : rules_program_facts(contract->program)->family_count;
+    size_t count = contract == NULL ? 0 : rules_program_facts(contract->program)->family_count;
     for (size_t i = 0; i < count; i++) {
         const struct rules_family_facts *family = rules_program_family(contract->program, i);
         if (bytes_equal(family->name, line->family)) {

@@ -6,7 +6,8 @@
 #include "base/buf.h"
 #include "storage/kv.h"
 
-/* Sets upper (initialised) to the first key beyond all keys with the prefix; empty: there is none. */
+/* Sets upper (initialised) to the first key beyond all keys with the prefix; empty: there is none.
+ */
 void range_upper(struct bytes prefix, struct buf *upper);
 
 /* Iterates forwards over the keys with the prefix, from the key `from` on (empty: all). */

@@ -5,7 +5,8 @@
 #include "crypto/sha256.h"
 
 /* A stored record, besides the record's own bytes:
- *   u8 version | u8 end | u32 line | sized clause, text, kind, action | sized record, outcome, effects */
+ *   u8 version | u8 end | u32 line | sized clause, text, kind, action | sized record, outcome,
+ * effects */
 enum { RECORD_VALUE_VERSION = 1 };
 
 static enum ledger_end end_of(enum rules_end end)

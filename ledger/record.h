@@ -13,7 +13,7 @@ struct recording {
     uint8_t salt[32];
     uint8_t event_hash[32];
     struct bytes contract, action;
-    uint8_t text_hash[32];      /* zeros if no text was in force */
+    uint8_t text_hash[32]; /* zeros if no text was in force */
 };
 
 /* Writes the record at the block's next position into the batch: digest, account chains, postings,

@@ -38,8 +38,8 @@ static bool is_governance(const struct event *event)
     return bytes_equal(event->contract, bytes_text(GOVERNANCE_CONTRACT));
 }
 
-/* Actions of the reserved contract travel alone: their effects are on the tables of who may sign and
- * which text is law, and those change between blocks only. */
+/* Actions of the reserved contract travel alone: their effects are on the tables of who may sign
+ * and which text is law, and those change between blocks only. */
 static enum reason governance_check(struct request *request, struct ledger_refusal *refusal)
 {
     const struct body *body = &request->envelope->body;
@@ -48,7 +48,8 @@ static enum reason governance_check(struct request *request, struct ledger_refus
         if (is_governance(&body->events[i]) != request->governance) {
             return refuse(refusal, REASON_MALFORMED,
                           "body.events[%u].contract: actions of 'ledger' stand in requests of "
-                          "their own", i);
+                          "their own",
+                          i);
         }
     }
     if (request->governance && body->atomic) {
@@ -128,8 +129,9 @@ static enum reason signers_check(const struct ledger *l, uint64_t height, struct
         const struct ledger_key *key = NULL;
         (void)parties_find_key(&l->parties, envelope->signatures[i].key_id, &key);
         if (party_key_revoked(key, height)) {
-            return refuse(refusal, REASON_KEY_REVOKED, "signatures[%u].key_id: revoked in block %llu",
-                          i, (unsigned long long)key->revoked_height);
+            return refuse(refusal, REASON_KEY_REVOKED,
+                          "signatures[%u].key_id: revoked in block %llu", i,
+                          (unsigned long long)key->revoked_height);
         }
     }
     for (size_t i = 0; i < request->signer_count; i++) {
@@ -138,12 +140,11 @@ static enum reason signers_check(const struct ledger *l, uint64_t height, struct
         }
     }
     return refuse(refusal, REASON_NOT_A_SIGNER, "body.on_behalf: '%.*s' did not sign",
-                  (int)envelope->body.on_behalf.size,
-                  (const char *)envelope->body.on_behalf.data);
+                  (int)envelope->body.on_behalf.size, (const char *)envelope->body.on_behalf.data);
 }
 
-/* The static bound of one event under the version that would apply; nothing for one that no contract
- * knows, which is recorded as rejection 0.1 without evaluation. */
+/* The static bound of one event under the version that would apply; nothing for one that no
+ * contract knows, which is recorded as rejection 0.1 without evaluation. */
 static struct ledger_cost event_cost(const struct ledger *l, const struct request_input *input,
                                      const struct event *event)
 {
@@ -204,9 +205,11 @@ enum reason request_check(const struct ledger *l, const struct request_input *in
     for (uint32_t i = 0; i < body->event_count; i++) {
         struct ledger_cost cost = event_cost(l, input, &body->events[i]);
         if (!ledger_cost_add(l, &request->cost, &cost)) {
-            return refuse(refusal, REASON_TOO_COSTLY,
-                          "body.events: what %u events may cost is over the limit of a request; the "
-                          "first %u fit", body->event_count, i);
+            return refuse(
+                refusal, REASON_TOO_COSTLY,
+                "body.events: what %u events may cost is over the limit of a request; the "
+                "first %u fit",
+                body->event_count, i);
         }
     }
     return REASON_NONE;

@@ -1,5 +1,5 @@
-/* The checks of a request: the same code at admission and again at apply, where it runs on the state
- * before the block and the block's time. */
+/* The checks of a request: the same code at admission and again at apply, where it runs on the
+ * state before the block and the block's time. */
 #ifndef LEDGER_REQUEST_H
 #define LEDGER_REQUEST_H
 
@@ -26,13 +26,13 @@ struct request_input {
     uint64_t now_ns;
 };
 
-/* Decodes and checks what the request says about itself: form, sizes, ledger. NONE, or why not, with
- * the text in refusal. ret->envelope is set whenever the bytes decode. */
+/* Decodes and checks what the request says about itself: form, sizes, ledger. NONE, or why not,
+ * with the text in refusal. ret->envelope is set whenever the bytes decode. */
 enum reason request_decode(const struct ledger *l, const struct request_input *input,
                            struct arena *a, struct request *ret, struct ledger_refusal *refusal);
 
-/* Then: signers and their keys, on_behalf, expiry, summed bounds. Whether the id was answered before
- * is asked between the two, so that a late retry still gets its answer. */
+/* Then: signers and their keys, on_behalf, expiry, summed bounds. Whether the id was answered
+ * before is asked between the two, so that a late retry still gets its answer. */
 enum reason request_check(const struct ledger *l, const struct request_input *input,
                           struct request *request, struct ledger_refusal *refusal);
 

@@ -123,8 +123,11 @@ static bool committed_at_most(struct rows *r, struct bytes prefix, struct bytes 
     buf_init(&upper, ROW_BYTES_MAX);
     buf_put_bytes(&upper, key);
     buf_put_u8(&upper, 0); /* the first key above `key` */
-    struct kv_range range = {.family = r->family, .lower = prefix, .upper = buf_bytes(&upper),
-                             .reverse = true, .fill_cache = true};
+    struct kv_range range = {.family = r->family,
+                             .lower = prefix,
+                             .upper = buf_bytes(&upper),
+                             .reverse = true,
+                             .fill_cache = true};
     struct kv_iter *it = kv_iter_open(r->kv, &range);
     struct bytes k;
     struct bytes v;
@@ -144,8 +147,8 @@ static bool committed_at_most(struct rows *r, struct bytes prefix, struct bytes 
     return found;
 }
 
-bool rows_seek_at_most(struct rows *r, struct bytes prefix, struct bytes key,
-                       struct bytes *ret_key, struct bytes *ret_row)
+bool rows_seek_at_most(struct rows *r, struct bytes prefix, struct bytes key, struct bytes *ret_key,
+                       struct bytes *ret_row)
 {
     require(r != NULL);
     require(ret_key != NULL);

@@ -19,7 +19,7 @@ struct rows_undo;
 struct rows {
     struct kv *kv; /* not owned */
     size_t family;
-    bool cached; /* false: nothing is kept between blocks */
+    bool cached;      /* false: nothing is kept between blocks */
     struct map cache; /* key to struct row_cached */
     size_t cache_bytes;
     struct arena arena; /* of the overlay */
@@ -41,8 +41,8 @@ void rows_done(struct rows *r);
 bool rows_get(struct rows *r, struct bytes key, struct bytes *ret_row);
 
 /* The greatest key that begins with prefix and is not above key. */
-bool rows_seek_at_most(struct rows *r, struct bytes prefix, struct bytes key,
-                       struct bytes *ret_key, struct bytes *ret_row);
+bool rows_seek_at_most(struct rows *r, struct bytes prefix, struct bytes key, struct bytes *ret_key,
+                       struct bytes *ret_row);
 
 /* Calls on_row for every row whose key begins with prefix, in key order, until it answers false. */
 void rows_scan(struct rows *r, struct bytes prefix, void *to,

@@ -16,11 +16,11 @@
 
 enum apply_phase {
     APPLY_IDLE,
-    APPLY_TIMERS,  /* those due before the block's own events */
-    APPLY_LOAD,    /* the next envelope */
-    APPLY_TRIAL,   /* an atomic request, evaluated without recording */
-    APPLY_EVENTS,  /* its events one by one, each recorded */
-    APPLY_DONE,    /* waits for finish */
+    APPLY_TIMERS, /* those due before the block's own events */
+    APPLY_LOAD,   /* the next envelope */
+    APPLY_TRIAL,  /* an atomic request, evaluated without recording */
+    APPLY_EVENTS, /* its events one by one, each recorded */
+    APPLY_DONE,   /* waits for finish */
 };
 
 /* Of an atomic request whose event `index` did not succeed: what that event's record will say, and
@@ -35,19 +35,19 @@ struct apply {
     enum apply_phase phase;
     struct ledger_input input;
     struct block *block;
-    uint8_t (*hashes)[32];    /* request hash of each envelope */
-    struct ledger_head head;  /* growing */
-    struct ledger_cost cost;  /* of the requests so far */
-    struct arena arena;       /* of the block: decoded block, results */
+    uint8_t (*hashes)[32];   /* request hash of each envelope */
+    struct ledger_head head; /* growing */
+    struct ledger_cost cost; /* of the requests so far */
+    struct arena arena;      /* of the block: decoded block, results */
     struct arena envelope_arena, event_arena;
-    struct ordered requests;  /* (party, id) answered in this block */
+    struct ordered requests; /* (party, id) answered in this block */
     struct arena requests_arena;
     uint32_t envelope, event; /* being worked on */
     struct request request;
     struct apply_failure failure;
     uint32_t timers_fired;
-    bool timers_due;          /* more than may fire before one entry */
-    int32_t day;              /* civil day of the block in the ledger's zone */
+    bool timers_due; /* more than may fire before one entry */
+    int32_t day;     /* civil day of the block in the ledger's zone */
     struct ledger_result result;
 };
 
@@ -55,7 +55,7 @@ struct ledger {
     struct kv *kv; /* not owned */
     struct kv_batch *batch;
     struct ledger_options options;
-    struct arena arena;   /* genesis and the tables made of it */
+    struct arena arena; /* genesis and the tables made of it */
     struct genesis *genesis;
     uint8_t id[32];
     const char *zone;

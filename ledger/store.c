@@ -157,9 +157,8 @@ err head_load(struct ledger *l, struct errtext *reterr)
     buf_clear(&l->value);
     err e = kv_get(l->kv, FAMILY_META, bytes_text(HEAD_KEY), &l->value, reterr);
     if (failed(e)) {
-        return err_is(e, ERR_NOT_FOUND)
-                   ? err_fail(reterr, ERR_CORRUPT, "the state has no head")
-                   : e;
+        return err_is(e, ERR_NOT_FOUND) ? err_fail(reterr, ERR_CORRUPT, "the state has no head")
+                                        : e;
     }
     struct cursor c = cursor_of(buf_bytes(&l->value));
     struct ledger_head head;

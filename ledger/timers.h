@@ -1,7 +1,7 @@
 /* Waiting timers (rules 8.3). They are rows of their own family, so they share overlay and undo:
  *
- *   't' | i64 seconds, sign flipped | u32 nanos | u64 position | u32 ordinal   the timer, in firing order
- *   'n' | contract                                                             how many wait */
+ *   't' | i64 seconds, sign flipped | u32 nanos | u64 position | u32 ordinal   the timer, in firing
+ * order 'n' | contract                                                             how many wait */
 #ifndef LEDGER_TIMERS_H
 #define LEDGER_TIMERS_H
 
