@@ -483,8 +483,10 @@ static bool is_late(const struct link *link, uint64_t now_ns)
     case LINK_OPENING: /* the connection has its own timer for this */
     case LINK_ENDING:
         return false;
-    case LINK_HELLO:
-        return now_ns - link->since_ns > PEER_HELLO_NS;
+    case LINK_HELLO: {
+        uint64_t silence_ns = link->links->silence_ns;
+        return now_ns - link->since_ns > (silence_ns < PEER_HELLO_NS ? silence_ns : PEER_HELLO_NS);
+    }
     case LINK_UP:
         return link->direction == PEER_DIRECTION_IN &&
                now_ns > conn_received_ns(link->conn) + link->links->silence_ns;

@@ -498,6 +498,18 @@ static void a_silent_peer_is_given_up(void **state)
     expect_down(&r, PEER_REASON_TIMEOUT);
 }
 
+static void a_peer_must_say_hello(void **state)
+{
+    (void)state;
+    struct raw r;
+    w.silence_ns = 200 * NS_PER_MS;
+    start_one();
+    raw_dial(&r, 2);
+    world_until(&w, r.closed);
+    assert_int_equal(peer_refused_count(w.nodes[1].links, PEER_REASON_TIMEOUT), 1);
+    raw_done(&r);
+}
+
 /* Half a frame of the old connection is dropped with it. */
 static void a_newer_connection_replaces_the_older(void **state)
 {
@@ -574,6 +586,7 @@ int main(void)
         TEST(an_oversized_frame_ends_the_link),
         TEST(a_second_hello_ends_the_link),
         TEST(a_silent_peer_is_given_up),
+        TEST(a_peer_must_say_hello),
         TEST(a_newer_connection_replaces_the_older),
         TEST(strangers_get_nowhere),
     };
