@@ -45,7 +45,7 @@ static err or_refuse(err e, struct refusal *no, const struct errtext *why)
         return err_ok();
     }
     if (err_is(e, ERR_INVALID) || err_is(e, ERR_LIMIT)) {
-        *no = refusal_of(REASON_MALFORMED, "%s", why->text);
+        *no = refusal_of(REASON_BAD_REQUEST, "%s", why->text);
         return err_ok();
     }
     return e;
@@ -364,7 +364,7 @@ void query_call(struct grpc_call *call, struct bytes message)
     arena_init(&q->arena, LEDGER_QUERY_ARENA_MAX);
     err e = q->kind->decode(message, &q->arena, &q->request, &local, &why);
     if (failed(e)) {
-        struct refusal no = refusal_of(REASON_MALFORMED, "%s", why.text);
+        struct refusal no = refusal_of(REASON_BAD_REQUEST, "%s", why.text);
         refusal_send(call, &no);
         query_free(q);
     } else if (local) {

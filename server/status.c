@@ -231,7 +231,7 @@ void status_call(struct grpc_call *call, struct bytes message)
     buf_init(&reply, GRPC_MESSAGE_BYTES_MAX);
     err e = status_request_decode(message, &a, &request, &why);
     if (failed(e)) {
-        struct refusal no = refusal_of(REASON_MALFORMED, "StatusRequest: %s", why.text);
+        struct refusal no = refusal_of(REASON_BAD_REQUEST, "StatusRequest: %s", why.text);
         refusal_send(call, &no);
     } else {
         struct status_reply r;
@@ -286,7 +286,7 @@ static bool decode_name(struct grpc_call *call, struct bytes message, struct are
     struct errtext why;
     err e = health_check_request_decode(message, a, &request, &why);
     if (failed(e)) {
-        struct refusal no = refusal_of(REASON_MALFORMED, "HealthCheckRequest: %s", why.text);
+        struct refusal no = refusal_of(REASON_BAD_REQUEST, "HealthCheckRequest: %s", why.text);
         refusal_send(call, &no);
         return false;
     }
