@@ -207,6 +207,8 @@ enum grpc_status grpc_status_of_http(unsigned status)
 
 /* ---- messages ---- */
 
+enum { FIRST_ROOM_BYTES = 16 << 10 };
+
 void grpc_prefix_write(uint8_t ret[GRPC_PREFIX_SIZE], size_t message_size)
 {
     require(message_size <= UINT32_MAX);
@@ -298,16 +300,20 @@ enum grpc_status grpc_deframer_next(struct grpc_deframer *d, struct bytes *in,
             return status;
         }
     }
+    if (in->size == 0 && d->size > 0) {
+        return GRPC_OK;
+    }
     require(d->body.size <= d->size);
     size_t take = d->size - d->body.size;
     if (!d->copy && d->body.size == 0 && in->size >= take) {
         *ret_message = bytes_of(in->data, take); /* in one piece: no copy */
     } else {
         take = take < in->size ? take : in->size;
-        if (d->body.size == 0 && take > 0 && d->size > take) {
-            /* Doubling from what has arrived: a client that announces much and sends little
-             * costs little. */
-            require(buf_room(&d->body, take) != NULL);
+        if (d->body.size == 0 && take > 0) {
+            /* Room for a usual message at once; a larger one grows with what arrives, so that a
+             * client that announces much and sends little costs little. */
+            size_t room = d->size < FIRST_ROOM_BYTES ? d->size : FIRST_ROOM_BYTES;
+            require(buf_room(&d->body, room) != NULL);
         }
         buf_put(&d->body, in->data, take);
         *ret_message = buf_bytes(&d->body);
