@@ -195,7 +195,9 @@ static void evaluate(struct ledger *l, uint32_t index, struct rules_out *ret)
         refuse_event(l, &ev, event, known, ret);
         return;
     }
-    ev.timers_waiting = timers_waiting(&l->timers, event->contract);
+    if (rules_program_facts(program)->schedules) {
+        ev.timers_waiting = timers_waiting(&l->timers, event->contract);
+    }
     rules_apply(program, &ev, &l->store, &ap->event_arena, ret);
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/name.h"
 #include "base/require.h"
 #include "base/utf8.h"
 #include "crypto/sign.h"
@@ -164,23 +165,6 @@ static bool officer_authorised(struct deed *d)
     return false;
 }
 
-/* Rules 3: [a-z0-9._:-], 1 to 64; and names that the ledger keeps for itself. */
-static bool party_name_free(struct bytes name)
-{
-    if (name.size == 0 || name.size > NAME_BYTES_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        uint8_t c = name.data[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-              c == ':' || c == '-')) {
-            return false;
-        }
-    }
-    return !bytes_equal(name, bytes_text("clock")) && !bytes_equal(name, bytes_text("ledger")) &&
-           !bytes_has_prefix(name, bytes_text("ledger."));
-}
-
 static bool key_taken(const struct deed *d)
 {
     uint8_t id[32];
@@ -203,7 +187,7 @@ static void effect_party(struct deed *d, const char *name, const char *clause)
 static void party_add(struct deed *d)
 {
     struct parties *parties = &d->l->parties;
-    if (!party_name_free(d->party)) {
+    if (!name_party_valid(d->party) || name_party_reserved(d->party)) {
         reject(d, "2.2", "not a party name, or one that the ledger keeps for itself");
         return;
     }

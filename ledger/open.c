@@ -118,6 +118,7 @@ static void found_institution(struct ledger *l, const struct institution *from)
         const struct officer *officer = &from->officers[i];
         const char *full = arena_printf(&l->arena, "%s.%.*s", name, (int)officer->name.size,
                                         (const char *)officer->name.data);
+        require(strlen(full) <= NAME_BYTES_MAX); /* genesis_decode has checked */
         party_found(l, PARTY_OFFICER, full, from->name);
         party = parties_find(&l->parties, bytes_text(full));
         parties_add_key(&l->parties, party, officer->key, 0);
@@ -125,6 +126,7 @@ static void found_institution(struct ledger *l, const struct institution *from)
     }
 }
 
+/* Names and keys are unique: genesis_decode has checked. */
 static void found_parties(struct ledger *l)
 {
     const struct genesis *g = l->genesis;
@@ -142,7 +144,6 @@ static void found_parties(struct ledger *l)
     }
 }
 
-/* Keys must be unique and counts within limits; genesis_decode has checked both. */
 static err found_contracts(struct ledger *l, struct errtext *reterr)
 {
     for (uint32_t i = 0; i < l->genesis->contract_count; i++) {
@@ -207,6 +208,7 @@ static void prepare(struct ledger *l, struct kv *kv)
     parties_init(&l->parties, kv, seed);
     buf_init(&l->key, ROW_BYTES_MAX);
     buf_init(&l->value, 2 * (size_t)ROW_BYTES_MAX);
+    buf_init(&l->record, RECORD_BYTES_MAX);
     arena_init(&l->apply.arena, RULES_APPLY_ARENA_MAX);
     arena_init(&l->apply.envelope_arena, 2 * RULES_APPLY_ARENA_MAX);
     arena_init(&l->apply.event_arena, RULES_APPLY_ARENA_MAX);
@@ -255,6 +257,7 @@ void ledger_close(struct ledger *l)
     kv_batch_free(l->batch);
     buf_done(&l->key);
     buf_done(&l->value);
+    buf_done(&l->record);
     arena_done(&l->apply.arena);
     arena_done(&l->apply.envelope_arena);
     arena_done(&l->apply.event_arena);

@@ -5,8 +5,7 @@
 #include "crypto/sha256.h"
 
 /* A stored record, besides the record's own bytes:
- *   u8 version | u8 end | u32 line | sized clause, text, kind, action | sized record, outcome,
- * effects */
+ *   u8 version | u8 end | u32 line | sized clause, text, kind, action, record, outcome, effects */
 enum { RECORD_VALUE_VERSION = 1 };
 
 static enum ledger_end end_of(enum rules_end end)
@@ -46,14 +45,13 @@ static void outcome_copy(struct ledger *l, const struct recording *what,
     }
 }
 
-static void value_put(struct buf *value, const struct ledger_outcome *outcome,
+static void value_put(struct ledger *l, const struct ledger_outcome *outcome,
                       const struct record *record, const struct rules_out *out)
 {
-    uint8_t room[RECORD_BYTES_MAX];
-    struct buf bytes;
-    buf_init(&bytes, sizeof(room));
-    record_encode(record, &bytes);
-    require(!bytes.overflow);
+    struct buf *value = &l->value;
+    buf_clear(&l->record);
+    record_encode(record, &l->record);
+    require(!l->record.overflow);
     buf_clear(value);
     buf_put_u8(value, RECORD_VALUE_VERSION);
     buf_put_u8(value, (uint8_t)outcome->end);
@@ -62,10 +60,9 @@ static void value_put(struct buf *value, const struct ledger_outcome *outcome,
     buf_put_sized(value, outcome->text);
     buf_put_sized(value, outcome->kind);
     buf_put_sized(value, outcome->action);
-    buf_put_sized(value, buf_bytes(&bytes));
+    buf_put_sized(value, buf_bytes(&l->record));
     buf_put_sized(value, out->outcome);
     buf_put_sized(value, out->effects);
-    buf_done(&bytes);
     require(!value->overflow);
 }
 
@@ -113,7 +110,7 @@ void record_write(struct ledger *l, const struct recording *what, const struct r
     accounts_record(&l->accounts, l->batch, &place, out, record.accounts_root);
 
     outcome_copy(l, what, out, ret);
-    value_put(&l->value, ret, &record, out);
+    value_put(l, ret, &record, out);
     buf_clear(&l->key);
     buf_put_u64(&l->key, head->position);
     kv_batch_put(l->batch, l->kv, FAMILY_RECORDS, buf_bytes(&l->key), buf_bytes(&l->value));

@@ -71,7 +71,7 @@ struct ledger {
     struct parties parties;
     struct contracts contracts;
     struct rules_store store;
-    struct buf key, value; /* scratch of whoever writes one entry */
+    struct buf key, value, record; /* scratch of whoever writes one entry */
     struct apply apply;
 };
 

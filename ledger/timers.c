@@ -17,39 +17,46 @@ static void key_of(const struct timer *t, struct buf *key)
     require(!key->overflow);
 }
 
+/* The key of a contract's count of waiting timers. */
+struct waiting_key {
+    uint8_t data[1 + NAME_BYTES_MAX];
+    size_t size;
+};
+
+static struct waiting_key waiting_key_of(struct bytes contract)
+{
+    require(contract.size <= NAME_BYTES_MAX);
+    struct waiting_key key = {.size = 1 + contract.size};
+    key.data[0] = 'n';
+    memcpy(key.data + 1, contract.data, contract.size);
+    return key;
+}
+
 uint64_t timers_waiting(struct rows *timers, struct bytes contract)
 {
     require(timers != NULL);
-    struct buf key;
-    buf_init(&key, 1 + NAME_BYTES_MAX);
-    buf_put_u8(&key, 'n');
-    buf_put_bytes(&key, contract);
+    struct waiting_key key = waiting_key_of(contract);
     struct bytes row;
-    uint64_t count = 0;
-    if (rows_get(timers, buf_bytes(&key), &row)) {
-        struct cursor c = cursor_of(row);
-        count = cursor_u64(&c);
-        require(cursor_done(&c));
+    if (!rows_get(timers, bytes_of(key.data, key.size), &row)) {
+        return 0;
     }
-    buf_done(&key);
+    struct cursor c = cursor_of(row);
+    uint64_t count = cursor_u64(&c);
+    require(cursor_done(&c));
     return count;
 }
 
 static void waiting_set(struct rows *timers, struct bytes contract, uint64_t count)
 {
-    struct buf key;
-    struct buf value;
-    buf_init(&key, 1 + NAME_BYTES_MAX);
-    buf_init(&value, 8);
-    buf_put_u8(&key, 'n');
-    buf_put_bytes(&key, contract);
-    buf_put_u64(&value, count);
+    struct waiting_key key = waiting_key_of(contract);
     if (count == 0) {
-        rows_remove(timers, buf_bytes(&key));
-    } else {
-        rows_put(timers, buf_bytes(&key), buf_bytes(&value));
+        rows_remove(timers, bytes_of(key.data, key.size));
+        return;
     }
-    buf_done(&key);
+    struct buf value;
+    buf_init(&value, 8);
+    buf_put_u64(&value, count);
+    rows_put(timers, bytes_of(key.data, key.size), buf_bytes(&value));
     buf_done(&value);
 }
 
