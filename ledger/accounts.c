@@ -436,10 +436,6 @@ void accounts_write(struct accounts *a, struct kv_batch *batch)
     }
     a->dirty_count = 0;
     if (a->cache.count > ACCOUNTS_CACHED_MAX) {
-        /* Simple and rare: the accounts in use come back by reading. Their groups stay. */
-        struct map fresh;
-        map_init(&fresh, a->cache.seed[0], a->cache.seed[1]);
-        free_values(&a->cache);
-        a->cache = fresh;
+        free_values(&a->cache); /* simple and rare: those in use come back by reading */
     }
 }

@@ -63,7 +63,16 @@ void ledger_admit(const struct ledger *l, struct bytes envelope, uint64_t now_ns
     bool known = answered(l, &request.envelope->body, &entry);
     if (known && memcmp(entry.hash, request.hash, sizeof(entry.hash)) == 0) {
         struct errtext why = {{0}};
-        if (failed(answer_load(l, &entry, a, &ret->answer, &why))) {
+        err e = answer_load(l, &entry, a, &ret->answer, &why);
+        if (err_is(e, ERR_LIMIT)) {
+            ret->refusal.reason = REASON_DUPLICATE;
+            (void)snprintf(ret->refusal.text, sizeof(ret->refusal.text),
+                           "answered in block %llu; watch its records, the answer is too large",
+                           (unsigned long long)entry.height);
+            admit_refuse(ret);
+            return;
+        }
+        if (failed(e)) {
             die("state database: %s", why.text);
         }
         ret->end = LEDGER_ADMIT_ANSWERED;

@@ -273,7 +273,8 @@ static enum reason request_judge(struct ledger *l, struct ledger_applied *applie
     bool answered = entry_find(l, request, &entry, &finished);
     if (answered && memcmp(entry.hash, request->hash, sizeof(entry.hash)) == 0) {
         struct errtext why = {{0}};
-        if (finished && failed(answer_load(l, &entry, &ap->arena, &applied->answer, &why))) {
+        err e = finished ? answer_load(l, &entry, &ap->arena, &applied->answer, &why) : err_ok();
+        if (failed(e) && !err_is(e, ERR_LIMIT)) {
             die("state database: %s", why.text);
         }
         return REASON_DUPLICATE;

@@ -174,7 +174,7 @@ struct ledger_admission {
  * an answer already given, summed static bounds. Arguments are not validated: a wrong argument is a
  * recorded rejection 0.1, as is a contract or action that does not exist (rules 11.3).
  * A request that waits in a block that is not finished counts as not answered; the apply makes the
- * second copy void. */
+ * second copy void. An arena of LEDGER_QUERY_ARENA_MAX bytes does. */
 void ledger_admit(const struct ledger *l, struct bytes envelope, uint64_t now_ns, struct arena *a,
                   struct ledger_admission *ret);
 

@@ -6,7 +6,7 @@
 #include "ledger/record.h"
 #include "ledger/state.h"
 
-enum { TRIAL_LINES_MAX = 65536 }; /* families of all contracts: far below in practice */
+enum { TRIAL_LINES_MAX = 8192 }; /* families of all contracts: far below in practice */
 
 /* ---- rows ---- */
 

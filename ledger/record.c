@@ -3,6 +3,7 @@
 #include "base/cursor.h"
 #include "base/require.h"
 #include "crypto/sha256.h"
+#include "ledger/read.h"
 
 /* A stored record, besides the record's own bytes:
  *   u8 version | u8 end | u32 line | sized clause, text, kind, action, record, outcome, effects */
@@ -170,20 +171,13 @@ err request_entry_load(const struct ledger *l, const struct ledger_request_id *r
     return e;
 }
 
-static struct bytes kept(struct arena *a, struct bytes b)
-{
-    return b.size == 0 ? bytes_of(NULL, 0) : arena_copy(a, b);
-}
-
-static void answer_outcome(struct arena *a, const struct ledger_record *record,
+static bool answer_outcome(struct arena *a, const struct ledger_record *record,
                            struct ledger_outcome *ret)
 {
     *ret = record->outcome;
-    ret->clause = kept(a, ret->clause);
-    ret->text = kept(a, ret->text);
-    ret->kind = kept(a, ret->kind);
-    ret->contract = kept(a, ret->contract);
-    ret->action = kept(a, ret->action);
+    return keep(a, ret->clause, &ret->clause) && keep(a, ret->text, &ret->text) &&
+           keep(a, ret->kind, &ret->kind) && keep(a, ret->contract, &ret->contract) &&
+           keep(a, ret->action, &ret->action);
 }
 
 err answer_load(const struct ledger *l, const struct request_entry *entry, struct arena *a,
@@ -196,7 +190,10 @@ err answer_load(const struct ledger *l, const struct request_entry *entry, struc
     }
     struct ledger_answer answer = {.height = entry->height, .outcome_count = entry->count};
     memcpy(answer.request_hash, entry->hash, sizeof(answer.request_hash));
-    answer.outcomes = arena_new(a, entry->count, sizeof(*answer.outcomes));
+    answer.outcomes = arena_try(a, entry->count, sizeof(*answer.outcomes));
+    if (answer.outcomes == NULL) {
+        return no_room(reterr);
+    }
     struct buf first;
     buf_init(&first, sizeof(uint64_t));
     buf_put_u64(&first, entry->position);
@@ -215,18 +212,13 @@ err answer_load(const struct ledger *l, const struct request_entry *entry, struc
                          (unsigned long long)(entry->position + count));
             continue;
         }
-        answer_outcome(a, &record, &answer.outcomes[count++]);
+        if (!answer_outcome(a, &record, &answer.outcomes[count++])) {
+            e = no_room(reterr);
+        }
         answer.time_ns = record.record.time_ns;
         memcpy(answer.digest, record.record.digest, sizeof(answer.digest));
     }
-    struct errtext why;
-    err closed = kv_iter_close(it, &why);
-    if (failed(e)) {
-        return e;
-    }
-    if (failed(closed)) {
-        return err_fail(reterr, closed.code, "%s", why.text);
-    }
+    TRY(iter_end(it, e, reterr));
     if (count < entry->count) {
         return err_fail(reterr, ERR_CORRUPT, "records of a request are missing");
     }

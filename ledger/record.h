@@ -24,7 +24,7 @@ void record_write(struct ledger *l, const struct recording *what, const struct r
 /* Reads a stored record; views point into value. CORRUPT. */
 err record_read(struct bytes value, struct ledger_record *ret) ERR_MUST_USE;
 
-/* The answer to a request: reads its records. CORRUPT, IO. */
+/* The answer to a request: reads its records. LIMIT: larger than the arena; CORRUPT, IO. */
 err answer_load(const struct ledger *l, const struct request_entry *entry, struct arena *a,
                 struct ledger_answer *ret, struct errtext *reterr) ERR_MUST_USE;
 
