@@ -603,12 +603,12 @@ err grpc_call_send(struct grpc_call *call, struct bytes message)
     uint8_t prefix[GRPC_PREFIX_SIZE];
     grpc_prefix_write(prefix, message.size);
     struct bytes parts[] = {bytes_of(prefix, sizeof(prefix)), message};
-    respond(call);
     err e = h2_stream_write(call->stream, parts, 2);
     if (err_is(e, ERR_FULL)) {
         call->starved = stream; /* the sweep asks again: others hold the budget */
         return e;
     }
+    respond(call); /* after that: a refusal then needs no DATA, which a closed window would hold */
     if (stream && grpc_call_room(call) == 0) {
         h2_stream_want_room(call->stream);
     }
