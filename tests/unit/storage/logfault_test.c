@@ -165,23 +165,23 @@ static void every_call(enum simdisk_fault fault, bool power, uint64_t count_defa
 
 static void power_cut_at_every_call(void **state)
 {
-    every_call(SIMDISK_CUT, true, 60);
+    every_call(SIMDISK_CUT, true, 40);
 }
 
 static void kill_at_every_call(void **state)
 {
-    every_call(SIMDISK_CUT, false, 30);
+    every_call(SIMDISK_CUT, false, 15);
 }
 
 static void io_error_at_every_call(void **state)
 {
-    every_call(SIMDISK_EIO, false, 20);
-    every_call(SIMDISK_EIO, true, 20);
+    every_call(SIMDISK_EIO, false, 10);
+    every_call(SIMDISK_EIO, true, 10);
 }
 
 static void disk_full_at_every_call(void **state)
 {
-    every_call(SIMDISK_NO_SPACE, true, 20);
+    every_call(SIMDISK_NO_SPACE, true, 10);
 }
 
 /* A log of some segments with a snapshot, whose last jobs are entries; how it ends is the caller's

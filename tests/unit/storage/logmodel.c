@@ -27,10 +27,14 @@ void model_init(struct model *m)
 void history_start(struct history *h, struct logstore *ls, const struct model *state,
                    uint64_t seed)
 {
-    memset(h, 0, sizeof *h);
-    h->ls = ls;
+    h->ls = ls; /* states and jobs are written as they come: they are large */
     h->random = seed;
     h->states[0] = *state;
+    h->submitted = 0;
+    h->acked = 0;
+    h->failed = false;
+    h->after_fail_ok = false;
+    h->failure = ERR_OK;
 }
 
 static uint64_t draw(struct history *h, uint64_t below)
@@ -139,6 +143,7 @@ static void submit_one(struct history *h)
     struct model *m = &h->states[h->submitted + 1];
     struct model_job *mj = &h->jobs[h->submitted];
     uint64_t kind = draw(h, 16);
+    mj->job = (struct logstore_job){0};
     if (m->term == 0) {
         m->term = 1;
         make_hard(h, m, &mj->job);

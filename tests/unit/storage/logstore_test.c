@@ -21,10 +21,12 @@
 #include "storage/logstore.h"
 
 static char dir[64];
+static uint64_t segment_bytes;
 static int wake[2]; /* pipe: the writer wakes the loop */
 
 static int make_dir(void **state)
 {
+    segment_bytes = 0;
     snprintf(dir, sizeof dir, "/tmp/concordat-log-XXXXXX");
     return mkdtemp(dir) == NULL || pipe(wake) != 0;
 }
@@ -45,7 +47,7 @@ static void on_done(void *ctx)
 
 static struct logstore *open_log(struct logstore_recovered *ret)
 {
-    struct logstore_options o = {.on_done = on_done};
+    struct logstore_options o = {.on_done = on_done, .segment_bytes = segment_bytes};
     struct logstore *ls = NULL;
     struct errtext why = {""};
     err e = logstore_open(dir, &o, &ls, ret, &why);
@@ -216,6 +218,61 @@ static void groups_share_a_sync(void **state)
     free(entries);
 }
 
+/* The loop reads, looks at figures and takes snapshots while the writer writes. */
+static void loop_and_writer_work_at_once(void **state)
+{
+    enum { FLIGHT = 16, COUNT = 1500, EVERY = 100 };
+    static struct logstore_job jobs[FLIGHT];
+    static struct logstore_entry entries[FLIGHT];
+    static uint8_t data[FLIGHT][3000];
+    struct logstore_recovered r;
+    struct logstore *ls = open_log(&r);
+    struct buf b;
+    buf_init(&b, 3000);
+    set_term(ls, 1, 0);
+    uint64_t sent = 0;
+    uint64_t done = 0;
+    uint64_t first = 1;
+    while (done < COUNT) {
+        for (; sent < COUNT && sent - done < FLIGHT; sent++) {
+            size_t slot = (size_t)(sent % FLIGHT);
+            memset(data[slot], (int)sent, sizeof data[slot]);
+            entries[slot] = (struct logstore_entry){1, 1, bytes_of(data[slot], 3000)};
+            jobs[slot] = (struct logstore_job){.kind = LOGSTORE_ENTRIES, .first = sent + 1};
+            jobs[slot].entries = &entries[slot];
+            jobs[slot].entries_count = 1;
+            assert_false(failed(logstore_submit(ls, &jobs[slot])));
+        }
+        assert_ptr_equal(wait_job(ls), &jobs[done % FLIGHT]);
+        done++;
+        uint64_t index = first + done * 7919 % (done - first + 1);
+        assert_false(failed(logstore_read(ls, index, &b, NULL)));
+        assert_int_equal(b.size, 3000);
+        assert_int_equal(b.data[2999], (uint8_t)(index - 1));
+        struct logstore_stats s;
+        logstore_stats(ls, &s);
+        assert_true(s.jobs_waiting <= FLIGHT);
+        if (done % EVERY == 0 && sent == COUNT) {
+            struct logstore_job job = {.kind = LOGSTORE_SNAPSHOT};
+            job.snapshot = (struct logstore_snapshot){done, 1, done - 50, bytes_text("m")};
+            assert_false(failed(logstore_submit(ls, &job)));
+            struct logstore_job *back;
+            while ((back = wait_job(ls)) != &job) {
+                done++;
+            }
+            first = job.snapshot.log_first;
+        }
+    }
+    logstore_drain(ls);
+    assert_null(logstore_completed(ls));
+    logstore_close(ls);
+    ls = open_log(&r);
+    assert_int_equal(r.last, COUNT);
+    assert_int_equal(r.first, first);
+    logstore_close(ls);
+    buf_done(&b);
+}
+
 static size_t count_segments(void)
 {
     struct fileops ops = fileops_system();
@@ -236,12 +293,13 @@ static size_t count_segments(void)
 static void snapshots_drop_segments(void **state)
 {
     struct logstore_recovered r;
+    segment_bytes = 6 << 20;
     struct logstore *ls = open_log(&r);
     set_term(ls, 1, 0);
-    uint8_t *data = mem_new(1 << 20, 1);
+    uint8_t *data = mem_new(100 << 10, 1);
     uint64_t index = 1;
     for (; index <= 150; index++) {
-        struct logstore_entry entry = {1, 1, bytes_of(data, 1 << 20)};
+        struct logstore_entry entry = {1, 1, bytes_of(data, 100 << 10)};
         struct logstore_job job = {.kind = LOGSTORE_ENTRIES, .first = index, .entries = &entry};
         job.entries_count = 1;
         assert_false(failed(logstore_submit(ls, &job)));
@@ -319,6 +377,7 @@ static void victim(int out)
 static void kill_loses_nothing(void **state)
 {
     uint64_t acked = 0;
+    segment_bytes = 16 << 10; /* some segments a round */
     for (int round = 0; round < 5; round++) {
         int pipes[2];
         assert_int_equal(pipe(pipes), 0);
@@ -387,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(second_process_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(limits, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(groups_share_a_sync, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(loop_and_writer_work_at_once, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(snapshots_drop_segments, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(damage_is_met_when_read, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(kill_loses_nothing, make_dir, drop_dir),

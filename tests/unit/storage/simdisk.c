@@ -293,12 +293,45 @@ static int op_unlink(void *ctx, const char *path)
     return 0;
 }
 
+/* The operation made a name that is still there. */
+static bool name_lives(const struct simdisk *d, size_t at)
+{
+    bool lives = d->log[at].linked;
+    for (size_t later = at + 1; later < d->log_count && lives; later++) {
+        lives = strcmp(d->log[later].name, d->log[at].name) != 0;
+    }
+    return lives;
+}
+
+/* What is durable may be told shorter: the names that are there. */
+static void log_compact(struct simdisk *d)
+{
+    size_t kept = 0;
+    bool lives[256];
+    size_t count = d->log_count;
+    if (count > sizeof lives) {
+        return;
+    }
+    for (size_t at = 0; at < count; at++) {
+        lives[at] = name_lives(d, at);
+    }
+    for (size_t at = 0; at < count; at++) {
+        if (lives[at]) {
+            d->log[kept++] = d->log[at];
+        } else {
+            free(d->log[at].name);
+        }
+    }
+    d->log_count = kept;
+}
+
 static int op_dirsync(void *ctx, const char *path)
 {
     struct simdisk *d = ctx;
     bool partly;
     int rc = count_call(d, false, &partly);
     if (rc == 0) {
+        log_compact(d);
         d->durable_ops = d->log_count;
     }
     return rc;
@@ -307,11 +340,7 @@ static int op_dirsync(void *ctx, const char *path)
 const char *simdisk_name(const struct simdisk *d, size_t i)
 {
     for (size_t at = 0; at < d->log_count; at++) {
-        bool latest = d->log[at].linked;
-        for (size_t later = at + 1; later < d->log_count && latest; later++) {
-            latest = strcmp(d->log[later].name, d->log[at].name) != 0;
-        }
-        if (latest && i-- == 0) {
+        if (name_lives(d, at) && i-- == 0) {
             return d->log[at].name;
         }
     }
@@ -324,8 +353,10 @@ static int op_list(void *ctx, const char *path, void *arg, void (*on_name)(void 
     if (d->dead) {
         return -EIO;
     }
-    for (size_t i = 0; simdisk_name(d, i) != NULL; i++) {
-        on_name(arg, simdisk_name(d, i));
+    for (size_t at = 0; at < d->log_count; at++) {
+        if (name_lives(d, at)) {
+            on_name(arg, d->log[at].name);
+        }
     }
     return 0;
 }
