@@ -331,13 +331,12 @@ void node_close(struct node *n)
     for (size_t i = 0; i < sizeof n->signals / sizeof *n->signals; i++) {
         loop_signal_free(n->signals[i]);
     }
-    grpc_server_free(n->grpc);
-    n->grpc = NULL;
     if (n->verify != NULL) {
-        n->closing = true;
-        verify_free(n->verify);
+        verify_drain(n->verify); /* its verdicts still meet a whole node */
     }
+    grpc_server_free(n->grpc);
     peer_links_free(n->links);
+    verify_free(n->verify);
     if (n->loop != NULL) {
         submit_done(n);
         host_close(n);

@@ -113,7 +113,6 @@ struct node {
 
     uint16_t client_port;
     bool draining, stopping;
-    bool closing; /* parts are being taken down: finish nothing any more */
     uint64_t drain_until_ns;
     char failure[ERR_TEXT_MAX]; /* why the node stops by itself; empty: it does not */
 };
