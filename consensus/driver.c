@@ -227,13 +227,14 @@ static void on_entries(struct consensus *c, const struct raft_update *u, const s
     driver_write(c, job);
 }
 
-/* Cuts what the core wants sent into frames: all of its entries go, for it has already counted
- * them as sent. */
+/* Cuts what the core wants sent into frames: all of its entries go, for it may have counted them
+ * as sent, or none. None go to a peer that has been silent for long: the core repeats the whole
+ * window every heartbeat until it hears, and a dead peer would cost as much as a living one. */
 static void send_append(struct consensus *c, const struct raft_message *m)
 {
     struct raft_append_entries ae = m->append_entries;
     uint64_t index = ae.prev_log_index + 1;
-    uint64_t end = index + ae.n_entries;
+    uint64_t end = status_silent(c, m->server_id) ? index : index + ae.n_entries;
     do {
         struct packet *p = packet_new(PACKET_APPEND);
         uint32_t room = codec_append_room(end - index);

@@ -203,5 +203,7 @@ void snapshot_pin(struct consensus *c, uint64_t id, uint64_t index);
 
 /* A packet of a peer has arrived; clock_ns is 0 when it carries none. */
 void status_contact(struct consensus *c, uint64_t id, uint64_t clock_ns);
+/* Nothing has been heard of the peer for an election timeout. */
+bool status_silent(const struct consensus *c, uint64_t id);
 
 #endif

@@ -67,6 +67,12 @@ void status_contact(struct consensus *c, uint64_t id, uint64_t clock_ns)
     k->contact_ms = now;
 }
 
+bool status_silent(const struct consensus *c, uint64_t id)
+{
+    const struct contact *k = contact_of(c, id);
+    return k == NULL || now_ms(c) - k->contact_ms > c->options.election_ms;
+}
+
 /* A peer's clock as it is now, by what it last said and the time since: saturating, for it may say
  * anything. */
 static uint64_t contact_clock(const struct contact *k, uint64_t now)

@@ -1,0 +1,247 @@
+/* Changes of configuration, transfer, snapshots. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "tests/unit/consensus/lab.h"
+
+static struct lab *lab_led(const char *roles)
+{
+    struct lab *l = mem_new(1, sizeof *l);
+    l->inflight = 8;
+    l->cache_bytes = 1 << 20;
+    l->pre_vote = true;
+    lab_init(l, roles);
+    lab_campaign(l, 1, LAB_ALL);
+    assert_true(lab_leads(l, 1));
+    lab_settle(l, 1, LAB_ALL);
+    return l;
+}
+
+static void lab_free(struct lab *l)
+{
+    lab_done(l);
+    free(l);
+}
+
+static enum consensus_member member(const struct lab *l, uint64_t id)
+{
+    struct conf conf;
+    driver_conf(l->nodes[1].c, &conf);
+    return conf_member(&conf, id);
+}
+
+static void a_standby_becomes_a_voter_and_leaves(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vvvs");
+    struct consensus *c = l->nodes[1].c;
+    assert_int_equal(consensus_promote(c, 4), CONSENSUS_OK); /* it is level */
+    assert_int_equal(consensus_change(c, 4, CONSENSUS_STRANGER), CONSENSUS_PENDING);
+    lab_settle(l, 1, LAB_ALL);
+    assert_int_equal(member(l, 4), CONSENSUS_VOTER);
+    assert_int_equal(consensus_promote(c, 4), CONSENSUS_BAD_MEMBER);
+    assert_int_equal(consensus_change(c, 4, CONSENSUS_STRANGER), CONSENSUS_OK);
+    lab_settle(l, 1, LAB_ALL);
+    assert_int_equal(member(l, 4), CONSENSUS_STRANGER);
+    lab_free(l);
+}
+
+/* A standby that lags catches up first. */
+static void a_lagging_standby_is_promoted_later(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vvvs");
+    struct consensus *c = l->nodes[1].c;
+    for (int i = 0; i < 5; i++) {
+        lab_command(l, 1, 10);
+        lab_deliver(l, LAB_BIT(1) | LAB_BIT(2) | LAB_BIT(3), 6);
+    }
+    enum consensus_answer answer = consensus_promote(c, 4);
+    assert_int_equal(answer, CONSENSUS_BUSY);
+    for (int i = 0; i < 50 && answer == CONSENSUS_BUSY; i++) {
+        lab_timeout(l, 1);
+        lab_deliver(l, LAB_ALL, 6);
+        answer = consensus_promote(c, 4);
+    }
+    assert_int_equal(answer, CONSENSUS_OK);
+    lab_settle(l, 1, LAB_ALL);
+    assert_int_equal(member(l, 4), CONSENSUS_VOTER);
+    lab_free(l);
+}
+
+static void impossible_changes_are_refused(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vvvs");
+    struct consensus *c = l->nodes[1].c;
+    uint64_t last = memlog_last(&c->log);
+    assert_int_equal(consensus_change(l->nodes[2].c, 4, CONSENSUS_VOTER), CONSENSUS_NOT_LEADER);
+    assert_int_equal(consensus_promote(l->nodes[2].c, 4), CONSENSUS_NOT_LEADER); /* trap T18 */
+    assert_int_equal(consensus_transfer(l->nodes[2].c, 3), CONSENSUS_NOT_LEADER);
+    assert_int_equal(consensus_change(c, 1, CONSENSUS_STANDBY), CONSENSUS_BAD_MEMBER); /* T4 */
+    assert_int_equal(consensus_change(c, 1, CONSENSUS_STRANGER), CONSENSUS_BAD_MEMBER);
+    assert_int_equal(consensus_change(c, 0, CONSENSUS_STANDBY), CONSENSUS_BAD_MEMBER);
+    assert_int_equal(consensus_change(c, 9, CONSENSUS_STRANGER), CONSENSUS_BAD_MEMBER);
+    assert_int_equal(consensus_change(c, 2, CONSENSUS_VOTER), CONSENSUS_BAD_MEMBER);
+    assert_int_equal(consensus_promote(c, 1), CONSENSUS_BAD_MEMBER);
+    assert_int_equal(consensus_promote(c, 9), CONSENSUS_BAD_MEMBER);
+    assert_int_equal(consensus_transfer(c, 1), CONSENSUS_BAD_MEMBER);
+    assert_int_equal(consensus_transfer(c, 4), CONSENSUS_BAD_MEMBER);
+    assert_int_equal(memlog_last(&c->log), last);
+    lab_free(l);
+}
+
+/* Trap T14b: one voter cannot become two, for the second would refuse to vote. */
+static void a_quorum_must_know_that_it_is_one(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vs");
+    assert_int_equal(consensus_promote(l->nodes[1].c, 2), CONSENSUS_NO_QUORUM);
+    assert_string_equal(consensus_answer_name(CONSENSUS_NO_QUORUM), "the new quorum is not ready");
+    lab_free(l);
+}
+
+static void leadership_moves_to_one_that_is_level(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vvv");
+    struct consensus *c = l->nodes[1].c;
+    lab_command(l, 1, 10);
+    assert_int_equal(consensus_transfer(c, 2), CONSENSUS_BUSY); /* trap T20 */
+    lab_settle(l, 1, LAB_ALL);
+    assert_int_equal(consensus_transfer(c, 2), CONSENSUS_OK);
+    struct consensus_position at;
+    assert_int_equal(consensus_submit(c, bytes_text("x"), &at), CONSENSUS_TRANSFERRING);
+    assert_int_equal(consensus_read(c, 1), CONSENSUS_TRANSFERRING);
+    assert_int_equal(consensus_transfer(c, 3), CONSENSUS_TRANSFERRING);
+    struct consensus_status s;
+    consensus_status(c, &s);
+    assert_int_equal(s.transferee, 2);
+    lab_deliver(l, LAB_ALL, 10);
+    assert_true(lab_leads(l, 2));
+    assert_false(lab_leads(l, 1));
+    lab_free(l);
+}
+
+/* ---- snapshots ---- */
+
+static void take_snapshot(struct lab *l, uint32_t trailing)
+{
+    assert_int_equal(consensus_snapshot(l->nodes[1].c, trailing, bytes_text("manifest")),
+                     CONSENSUS_OK);
+    assert_int_equal(consensus_snapshot(l->nodes[1].c, trailing, bytes_text("manifest")),
+                     CONSENSUS_BUSY); /* one at a time */
+    lab_sync(l, 1);
+}
+
+/* A leader with a compacted log and a follower that has slept. */
+static struct lab *lab_far_behind(void)
+{
+    struct lab *l = lab_led("vvv");
+    lab_down(l, 3);
+    for (int i = 0; i < 10; i++) {
+        lab_command(l, 1, 10);
+        lab_deliver(l, LAB_BIT(1) | LAB_BIT(2), 6);
+    }
+    lab_settle(l, 1, LAB_BIT(1) | LAB_BIT(2));
+    take_snapshot(l, 2);
+    assert_int_equal(l->nodes[1].c->log.first, l->nodes[1].applied - 1);
+    assert_int_equal(l->nodes[1].first, l->nodes[1].c->log.first);
+    lab_up(l, 3);
+    for (int i = 0; i < 10 && l->nodes[3].fetches == 0; i++) {
+        lab_timeout(l, 1);
+        lab_deliver(l, LAB_ALL, 6);
+    }
+    assert_int_equal(l->nodes[3].fetches, 1);
+    assert_true(l->nodes[3].c->installing);
+    return l;
+}
+
+static void a_node_far_behind_installs_a_snapshot(void **state)
+{
+    (void)state;
+    struct lab *l = lab_far_behind();
+    struct lab_node *x = &l->nodes[3];
+    struct consensus_next next;
+    const struct consensus_snapshot *pending = &x->c->pending;
+    assert_int_equal(pending->source, 1);
+    assert_true(bytes_equal(entry_bytes(pending->manifest), bytes_text("manifest")));
+    assert_true(err_is(consensus_next(x->c, &next), ERR_AGAIN)); /* nothing meanwhile */
+    assert_int_equal(consensus_snapshot(l->nodes[1].c, 0, bytes_text("newer")), CONSENSUS_BUSY);
+    lab_timeout(l, 1); /* the manifest may come again */
+    lab_deliver(l, LAB_ALL, 6);
+    assert_int_equal(x->fetches, 1);
+    consensus_fetched(x->c, true);
+    assert_int_equal(x->restores, 0); /* not before it is durable */
+    lab_sync(l, 3);
+    assert_int_equal(x->restores, 1);
+    assert_int_equal(x->first, x->snapshot.index + 1);
+    lab_command(l, 1, 10);
+    lab_settle(l, 1, LAB_ALL);
+    assert_int_equal(x->applied, l->nodes[1].applied);
+    lab_down(l, 3); /* and it starts from there */
+    lab_up(l, 3);
+    lab_settle(l, 1, LAB_ALL);
+    assert_int_equal(x->applied, l->nodes[1].applied);
+    assert_int_equal(l->contradictions, 0);
+    lab_free(l);
+}
+
+static void a_failed_fetch_starts_over(void **state)
+{
+    (void)state;
+    struct lab *l = lab_far_behind();
+    struct lab_node *x = &l->nodes[3];
+    assert_false(consensus_wants_reset(x->c));
+    consensus_fetched(x->c, false);
+    consensus_fetched(x->c, true); /* too late */
+    assert_true(consensus_wants_reset(x->c));
+    lab_down(l, 3);
+    lab_up(l, 3);
+    assert_false(x->c->installing);
+    for (int i = 0; i < 400 && x->fetches < 2; i++) {
+        lab_timeout(l, 1);
+        lab_deliver(l, LAB_ALL, 6);
+    }
+    assert_int_equal(x->fetches, 2);
+    consensus_fetched(x->c, true);
+    lab_settle(l, 1, LAB_ALL);
+    assert_int_equal(x->applied, l->nodes[1].applied);
+    lab_free(l);
+}
+
+static void a_snapshot_needs_something_new(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vvv");
+    take_snapshot(l, 0);
+    assert_int_equal(l->nodes[1].snapshot.index, l->nodes[1].applied);
+    assert_int_equal(l->nodes[1].count, 0);
+    assert_int_equal(consensus_snapshot(l->nodes[1].c, 0, bytes_of(NULL, 0)), CONSENSUS_BUSY);
+    lab_command(l, 1, 10);
+    lab_settle(l, 1, LAB_ALL);
+    take_snapshot(l, 0);
+    lab_free(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_standby_becomes_a_voter_and_leaves),
+        cmocka_unit_test(a_lagging_standby_is_promoted_later),
+        cmocka_unit_test(impossible_changes_are_refused),
+        cmocka_unit_test(a_quorum_must_know_that_it_is_one),
+        cmocka_unit_test(leadership_moves_to_one_that_is_level),
+        cmocka_unit_test(a_node_far_behind_installs_a_snapshot),
+        cmocka_unit_test(a_failed_fetch_starts_over),
+        cmocka_unit_test(a_snapshot_needs_something_new),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
