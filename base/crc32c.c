@@ -5,9 +5,9 @@
 #include "base/require.h"
 
 /* Tables for eight bytes a step ("slicing by 8": Kounavis and Berry, 2005): table k holds the
- * effect of a byte that is followed by k zero bytes. A CRC is linear, so the effect of a byte is the
- * sum of the effects of its bits; only those are written down, the preprocessor does the rest. The
- * unit test compares them with the polynomial, bit by bit. */
+ * effect of a byte that is followed by k zero bytes. A CRC is linear, so the effect of a byte is
+ * the sum of the effects of its bits; only those are written down, the preprocessor does the rest.
+ * The unit test compares them with the polynomial, bit by bit. */
 #define BIT(b, i, effect) ((((b) >> (i)) & 1U) != 0 ? (effect##U) : 0U)
 #define BYTE(b, e0, e1, e2, e3, e4, e5, e6, e7)                                                    \
     (BIT(b, 0, e0) ^ BIT(b, 1, e1) ^ BIT(b, 2, e2) ^ BIT(b, 3, e3) ^ BIT(b, 4, e4) ^               \
@@ -26,22 +26,22 @@
         ROW64(192U, __VA_ARGS__)
 
 static const uint32_t tables[8][256] = {
-    {ROW256(0xf26b8303, 0xe13b70f7, 0xc79a971f, 0x8ad958cf,
-            0x105ec76f, 0x20bd8ede, 0x417b1dbc, 0x82f63b78)},
-    {ROW256(0x13a29877, 0x274530ee, 0x4e8a61dc, 0x9d14c3b8,
-            0x3fc5f181, 0x7f8be302, 0xff17c604, 0xfbc3faf9)},
-    {ROW256(0xa541927e, 0x4f6f520d, 0x9edea41a, 0x38513ec5,
-            0x70a27d8a, 0xe144fb14, 0xc76580d9, 0x8b277743)},
-    {ROW256(0xdd45aab8, 0xbf672381, 0x7b2231f3, 0xf64463e6,
-            0xe964b13d, 0xd725148b, 0xaba65fe7, 0x52a0c93f)},
-    {ROW256(0x38116fac, 0x7022df58, 0xe045beb0, 0xc5670b91,
-            0x8f2261d3, 0x1ba8b557, 0x37516aae, 0x6ea2d55c)},
-    {ROW256(0xef306b19, 0xdb8ca0c3, 0xb2f53777, 0x6006181f,
-            0xc00c303e, 0x85f4168d, 0x0e045beb, 0x1c08b7d6)},
-    {ROW256(0x68032cc8, 0xd0065990, 0xa5e0c5d1, 0x4e2dfd53,
-            0x9c5bfaa6, 0x3d5b83bd, 0x7ab7077a, 0xf56e0ef4)},
-    {ROW256(0x493c7d27, 0x9278fa4e, 0x211d826d, 0x423b04da,
-            0x847609b4, 0x0d006599, 0x1a00cb32, 0x34019664)},
+    {ROW256(0xf26b8303, 0xe13b70f7, 0xc79a971f, 0x8ad958cf, 0x105ec76f, 0x20bd8ede, 0x417b1dbc,
+            0x82f63b78)},
+    {ROW256(0x13a29877, 0x274530ee, 0x4e8a61dc, 0x9d14c3b8, 0x3fc5f181, 0x7f8be302, 0xff17c604,
+            0xfbc3faf9)},
+    {ROW256(0xa541927e, 0x4f6f520d, 0x9edea41a, 0x38513ec5, 0x70a27d8a, 0xe144fb14, 0xc76580d9,
+            0x8b277743)},
+    {ROW256(0xdd45aab8, 0xbf672381, 0x7b2231f3, 0xf64463e6, 0xe964b13d, 0xd725148b, 0xaba65fe7,
+            0x52a0c93f)},
+    {ROW256(0x38116fac, 0x7022df58, 0xe045beb0, 0xc5670b91, 0x8f2261d3, 0x1ba8b557, 0x37516aae,
+            0x6ea2d55c)},
+    {ROW256(0xef306b19, 0xdb8ca0c3, 0xb2f53777, 0x6006181f, 0xc00c303e, 0x85f4168d, 0x0e045beb,
+            0x1c08b7d6)},
+    {ROW256(0x68032cc8, 0xd0065990, 0xa5e0c5d1, 0x4e2dfd53, 0x9c5bfaa6, 0x3d5b83bd, 0x7ab7077a,
+            0xf56e0ef4)},
+    {ROW256(0x493c7d27, 0x9278fa4e, 0x211d826d, 0x423b04da, 0x847609b4, 0x0d006599, 0x1a00cb32,
+            0x34019664)},
 };
 
 static uint32_t load_le32(const uint8_t *at)

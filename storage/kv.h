@@ -120,11 +120,11 @@ err kv_verify(struct kv *kv, struct errtext *reterr) ERR_MUST_USE;
 
 struct kv_stats {
     uint64_t keys_estimate;
-    uint64_t disk_bytes;          /* table files */
-    uint64_t write_buffer_bytes;  /* memory of writes that are not in table files yet */
-    uint64_t block_cache_bytes;   /* memory in use */
-    uint64_t table_memory_bytes;  /* filters and indexes outside the cache */
-    bool writes_stopped;          /* RocksDB holds writes back until compaction has caught up */
+    uint64_t disk_bytes;         /* table files */
+    uint64_t write_buffer_bytes; /* memory of writes that are not in table files yet */
+    uint64_t block_cache_bytes;  /* memory in use */
+    uint64_t table_memory_bytes; /* filters and indexes outside the cache */
+    bool writes_stopped;         /* RocksDB holds writes back until compaction has caught up */
 };
 
 /* Figures for status; cheap. */

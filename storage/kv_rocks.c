@@ -16,7 +16,7 @@ enum {
     INFO_LOG_ERRORS_ONLY = 3,  /* RocksDB's own text log in the directory */
     INFO_LOG_FILES = 2,
     INFO_LOG_BYTES = 1 << 20,
-    BLOOM_BITS = 10,           /* a key: of a hundred lookups of absent keys one reads a block */
+    BLOOM_BITS = 10, /* a key: of a hundred lookups of absent keys one reads a block */
     BLOCK_BYTES = 16 << 10,
     TABLE_FORMAT = 5,
     TABLE_FILE_BYTES = 32 << 20,
@@ -140,8 +140,8 @@ static rocksdb_options_t *options_of_family(const struct kv *kv, const struct kv
 static void kv_prepare(struct kv *kv, const struct kv_options *o)
 {
     kv->families_count = o->families_count;
-    kv->cache = rocksdb_cache_create_lru(
-        o->block_cache_bytes != 0 ? o->block_cache_bytes : KV_BLOCK_CACHE_BYTES);
+    kv->cache = rocksdb_cache_create_lru(o->block_cache_bytes != 0 ? o->block_cache_bytes
+                                                                   : KV_BLOCK_CACHE_BYTES);
     kv->db_options = options_of_db(o);
     for (size_t i = 0; i < o->families_count; i++) {
         memcpy(kv->name_room[i], o->families[i].name, strlen(o->families[i].name) + 1);
@@ -181,8 +181,8 @@ static void kv_release(struct kv *kv)
     free(kv);
 }
 
-/* RocksDB makes a new store where CURRENT is missing, and removes what lies about. Files that only a
- * store has say that there was one. */
+/* RocksDB makes a new store where CURRENT is missing, and removes what lies about. Files that only
+ * a store has say that there was one. */
 static err check_head(const char *dir, struct errtext *reterr)
 {
     DIR *d = opendir(dir);
@@ -196,8 +196,7 @@ static err check_head(const char *dir, struct errtext *reterr)
         body = body || strncmp(e->d_name, "MANIFEST-", 9) == 0 || strstr(e->d_name, ".sst") != NULL;
     }
     closedir(d);
-    return head || !body ? err_ok()
-                         : err_fail(reterr, ERR_CORRUPT, "%s/CURRENT is missing", dir);
+    return head || !body ? err_ok() : err_fail(reterr, ERR_CORRUPT, "%s/CURRENT is missing", dir);
 }
 
 err kv_open(const char *dir, const struct kv_options *o, struct kv **ret, struct errtext *reterr)
@@ -214,8 +213,8 @@ err kv_open(const char *dir, const struct kv_options *o, struct kv **ret, struct
     const rocksdb_options_t *const *options = (const rocksdb_options_t *const *)kv->family_options;
     char *text = NULL;
     if (o->read_only) {
-        kv->db = rocksdb_open_for_read_only_column_families(
-            kv->db_options, dir, count, kv->names, options, kv->families, 0, &text);
+        kv->db = rocksdb_open_for_read_only_column_families(kv->db_options, dir, count, kv->names,
+                                                            options, kv->families, 0, &text);
     } else {
         kv->db = rocksdb_open_column_families(kv->db_options, dir, count, kv->names, options,
                                               kv->families, &text);
@@ -257,8 +256,8 @@ err kv_get(struct kv *kv, size_t family, struct bytes key, struct buf *ret, stru
     require(ret != NULL);
     buf_clear(ret);
     char *text = NULL;
-    rocksdb_pinnableslice_t *value = rocksdb_get_pinned_cf(kv->db, kv->read, family_of(kv, family),
-                                                           chars(key), key.size, &text);
+    rocksdb_pinnableslice_t *value =
+        rocksdb_get_pinned_cf(kv->db, kv->read, family_of(kv, family), chars(key), key.size, &text);
     if (text != NULL) {
         return fail_rocks(reterr, text, "read the state");
     }

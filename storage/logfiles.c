@@ -136,11 +136,11 @@ err logdir_make_segment(const struct logdir *d, const struct log_segment *s, uin
     return err_ok();
 }
 
-err logdir_open_segment(const struct logdir *d, uint64_t number, int flags, int *ret_fd,
+err logdir_open_segment(const struct logdir *d, uint64_t number, int *ret_fd,
                         struct log_segment *ret, struct errtext *reterr)
 {
     struct logpath path = logdir_segment_path(d, number);
-    int fd = d->ops.open(d->ops.ctx, path.text, flags);
+    int fd = d->ops.open(d->ops.ctx, path.text, O_RDWR);
     if (fd == -ENOENT) {
         return err_fail(reterr, ERR_CORRUPT, "%s is missing", path.text);
     }

@@ -182,8 +182,8 @@ void log_group_end(struct buf *b, size_t at, const struct log_group *g, uint32_t
     buf_init(&extra, 16);
     buf_put_u32(&extra, (uint32_t)body_size);
     buf_put_u32(&extra, g->count);
-    buf_put_u32(&extra, crc32c(seed, b->data + at + LOG_GROUP_HEAD_BYTES,
-                               size - LOG_GROUP_HEAD_BYTES));
+    buf_put_u32(&extra,
+                crc32c(seed, b->data + at + LOG_GROUP_HEAD_BYTES, size - LOG_GROUP_HEAD_BYTES));
     buf_put_u32(&extra, 0);
     struct log_record head = {g->index_synced, g->number, LOG_TYPE_GROUP, buf_bytes(&extra)};
     struct buf octets;
@@ -268,6 +268,7 @@ bool log_record_next(struct bytes *body, struct log_record *ret, bool *ret_bad)
 void log_root_encode(const struct log_root *r, uint8_t *ret)
 {
     require(r->sequence > 0);
+    require(r->slot_first <= 1);
     struct buf b;
     buf_init(&b, LOG_ROOT_SLOT_BYTES);
     buf_put_text(&b, magic_root);
@@ -277,6 +278,7 @@ void log_root_encode(const struct log_root *r, uint8_t *ret)
     buf_put_u64(&b, r->vote);
     buf_put_u64(&b, r->segment_last);
     buf_put_u64(&b, r->group_synced);
+    buf_put_u32(&b, r->slot_first);
     block_finish(&b, ret, LOG_ROOT_SLOT_BYTES);
 }
 
@@ -290,7 +292,8 @@ static err root_slot_decode(struct bytes slot, struct log_root *ret)
     r.vote = cursor_u64(&c);
     r.segment_last = cursor_u64(&c);
     r.group_synced = cursor_u64(&c);
-    if (!rest_is_zero(&c) || r.sequence == 0) {
+    r.slot_first = cursor_u32(&c);
+    if (!rest_is_zero(&c) || r.sequence == 0 || r.slot_first > 1) {
         return err_fail(NULL, ERR_CORRUPT, "fields");
     }
     *ret = r;
@@ -305,8 +308,8 @@ err log_root_decode(struct bytes file, struct log_root *ret)
     struct log_root a = {0};
     struct log_root b = {0};
     err err_a = root_slot_decode(bytes_of(file.data, LOG_ROOT_SLOT_BYTES), &a);
-    err err_b = root_slot_decode(
-        bytes_of(file.data + LOG_ROOT_SLOT_STRIDE, LOG_ROOT_SLOT_BYTES), &b);
+    err err_b =
+        root_slot_decode(bytes_of(file.data + LOG_ROOT_SLOT_STRIDE, LOG_ROOT_SLOT_BYTES), &b);
     if (err_is(err_a, ERR_UNSUPPORTED) || err_is(err_b, ERR_UNSUPPORTED)) {
         return err_fail(NULL, ERR_UNSUPPORTED, "version");
     }
@@ -314,8 +317,15 @@ err log_root_decode(struct bytes file, struct log_root *ret)
         return err_fail(NULL, ERR_CORRUPT, "both slots");
     }
     bool use_a = !failed(err_a) && (failed(err_b) || a.sequence >= b.sequence);
-    *ret = use_a ? a : b;
-    ret->slot = use_a ? 0 : 1;
+    struct log_root r = use_a ? a : b;
+    if (failed(err_a) || failed(err_b)) {
+        r.slot_durable = use_a ? 0 : 1;
+    } else if (a.sequence == b.sequence) {
+        r.slot_durable = r.slot_first; /* its sync came before the other was written */
+    } else {
+        r.slot_durable = use_a ? 1 : 0; /* the newer may not be synced; the older is */
+    }
+    *ret = r;
     return err_ok();
 }
 

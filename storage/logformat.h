@@ -97,13 +97,15 @@ struct log_root {
     uint64_t term, vote;
     uint64_t segment_last; /* a segment with this number was made; 0: none yet */
     uint64_t group_synced; /* groups up to this one were synced */
-    uint32_t slot;         /* decoded: which one it was, 0 or 1; the next writing starts with the
-                              other, which may be damaged */
+    uint32_t slot_first;   /* the slot that this was written to first, 0 or 1 */
+    uint32_t slot_durable; /* decoded: a slot that is surely on the disk, whatever the page cache
+                              shows of the other; it is overwritten last */
 };
 
 /* LOG_ROOT_SLOT_BYTES. */
 void log_root_encode(const struct log_root *r, uint8_t *ret);
-/* Of both slots (LOG_ROOT_FILE_BYTES) the newest sound one. CORRUPT; UNSUPPORTED. */
+/* Of both slots (LOG_ROOT_FILE_BYTES) the newest sound one, which may be in the page cache only.
+ * CORRUPT; UNSUPPORTED. */
 err log_root_decode(struct bytes file, struct log_root *ret) ERR_MUST_USE;
 
 struct log_snapshot {

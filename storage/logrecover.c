@@ -42,8 +42,8 @@ static void on_name(void *arg, const char *name)
     static const char prefix[] = "segment-";
     f->root = f->root || strcmp(name, LOG_NAME_ROOT) == 0;
     f->snapshot = f->snapshot || strcmp(name, LOG_NAME_SNAPSHOT) == 0;
-    f->rest = f->rest || strcmp(name, LOG_NAME_SEGMENT_NEW) == 0 ||
-              strcmp(name, LOG_NAME_FILE_NEW) == 0;
+    f->rest =
+        f->rest || strcmp(name, LOG_NAME_SEGMENT_NEW) == 0 || strcmp(name, LOG_NAME_FILE_NEW) == 0;
     size_t skip = sizeof prefix - 1;
     if (strncmp(name, prefix, skip) != 0 || strlen(name) != skip + 16 ||
         strspn(name + skip, "0123456789abcdef") != 16) {
@@ -197,8 +197,7 @@ static bool on_group(void *ctx, const struct log_group *g, size_t at)
 static err damaged_at(struct recovery *r, uint64_t segment, size_t at, const char *reason)
 {
     struct logpath path = logdir_segment_path(&r->ls->dir, segment);
-    return err_fail(r->reterr, ERR_CORRUPT, "%s: damaged at offset %zu: %s", path.text, at,
-                    reason);
+    return err_fail(r->reterr, ERR_CORRUPT, "%s: damaged at offset %zu: %s", path.text, at, reason);
 }
 
 /* group_limit: first group of the segment behind it, 0 for the last one. */
@@ -223,9 +222,6 @@ static err read_segment(struct recovery *r, uint64_t number, uint64_t group_limi
     case LOG_SCAN_CLEAN:
         break;
     case LOG_SCAN_TORN:
-        if (s.group_next <= r->root.group_synced) {
-            return damaged_at(r, number, s.at, "it was recorded as synced");
-        }
         r->torn_at = s.at;
         r->torn_end = s.dirty_end;
         break;
@@ -233,7 +229,7 @@ static err read_segment(struct recovery *r, uint64_t number, uint64_t group_limi
         return damaged_at(r, number, s.at, s.reason);
     }
     if (group_limit == 0 && s.group_next <= r->root.group_synced) {
-        return damaged_at(r, number, s.at, "what was recorded as synced is gone");
+        return damaged_at(r, number, s.at, "it was recorded as synced");
     }
     r->group_next = s.group_next;
     r->ls->writer.offset = s.at;
@@ -252,15 +248,14 @@ static err read_segments(struct recovery *r)
     }
     for (size_t i = at; i < f->segments_count; i++) {
         int fd = -1;
-        TRY(logdir_open_segment(&r->ls->dir, f->segments[i], O_RDONLY, &fd, &r->head, r->reterr));
+        TRY(logdir_open_segment(&r->ls->dir, f->segments[i], &fd, &r->head, r->reterr));
         r->ls->dir.ops.close(r->ls->dir.ops.ctx, fd);
         if (r->group_next != 0 && r->head.group_first != r->group_next) {
             return damaged_at(r, f->segments[i], 0, "its groups do not follow the segment before");
         }
         struct log_segment behind = {0};
         if (i + 1 < f->segments_count) {
-            TRY(logdir_open_segment(&r->ls->dir, f->segments[i + 1], O_RDONLY, &fd, &behind,
-                                    r->reterr));
+            TRY(logdir_open_segment(&r->ls->dir, f->segments[i + 1], &fd, &behind, r->reterr));
             r->ls->dir.ops.close(r->ls->dir.ops.ctx, fd);
         }
         TRY(read_segment(r, f->segments[i], behind.group_first));
@@ -283,8 +278,9 @@ static err check_whole(struct recovery *r)
         r->last = log_first - 1;
     }
     if (x->first > log_first) {
-        return err_fail(r->reterr, ERR_CORRUPT, "%s: entries from %" PRIu64 " to %" PRIu64
-                        " are missing", dir, log_first, x->first - 1);
+        return err_fail(r->reterr, ERR_CORRUPT,
+                        "%s: entries from %" PRIu64 " to %" PRIu64 " are missing", dir, log_first,
+                        x->first - 1);
     }
     if (r->last < log_first - 1 || r->last < r->snapshot.index) {
         return err_fail(r->reterr, ERR_CORRUPT,
@@ -377,7 +373,7 @@ static err open_writer(struct recovery *r)
         return logwriter_roll(ls, 0, r->reterr);
     }
     struct log_segment head;
-    TRY(logdir_open_segment(&ls->dir, newest, O_RDWR, &w->segment_fd, &head, r->reterr));
+    TRY(logdir_open_segment(&ls->dir, newest, &w->segment_fd, &head, r->reterr));
     w->segment_number = newest;
     TRY(settle_end(r));
     struct log_root root = r->root;

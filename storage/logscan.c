@@ -47,8 +47,8 @@ enum log_scan_end log_scan_run(struct log_scan *s)
     require(s->at % LOG_GROUP_ALIGN == 0);
     require(s->at <= s->segment.size);
     struct log_group g;
-    while (s->group_next != s->group_limit &&
-           log_group_decode(s->segment, s->at, s->seed, &g) && g.number == s->group_next) {
+    while (s->group_next != s->group_limit && log_group_decode(s->segment, s->at, s->seed, &g) &&
+           g.number == s->group_next) {
         if (!s->on_group(s->ctx, &g, s->at)) {
             return damaged(s, "entries that contradict the log before them");
         }

@@ -349,7 +349,7 @@ static err reader_open(struct logstore *ls, uint64_t segment, struct errtext *re
     close_fd(ls, ls->read_fd);
     ls->read_fd = -1;
     struct log_segment head;
-    TRY(logdir_open_segment(&ls->dir, segment, O_RDONLY, &ls->read_fd, &head, reterr));
+    TRY(logdir_open_segment(&ls->dir, segment, &ls->read_fd, &head, reterr));
     ls->read_segment = segment;
     ls->read_seed = log_seed(head.salt);
     return err_ok();
@@ -378,8 +378,7 @@ err logstore_read(struct logstore *ls, uint64_t index, struct buf *ret, struct e
     struct logpath path = logdir_segment_path(&ls->dir, place->segment);
     uint8_t head[LOG_RECORD_HEAD_BYTES];
     int64_t have = read_at(ls, head, sizeof head, place->offset);
-    int64_t have_data = have < 0 ? 0 : read_at(ls, room, place->size,
-                                               place->offset + sizeof head);
+    int64_t have_data = have < 0 ? 0 : read_at(ls, room, place->size, place->offset + sizeof head);
     if (have < 0 || have_data < 0) {
         return logdir_fail(reterr, "read", path.text, (int)(have < 0 ? have : have_data));
     }

@@ -47,8 +47,9 @@ err logdir_read(const struct logdir *d, const char *path, struct buf *ret, size_
 err logdir_make_segment(const struct logdir *d, const struct log_segment *s, uint64_t size,
                         int *ret_fd, struct errtext *reterr) ERR_MUST_USE;
 
-/* Opens the head of a segment for reading: descriptor and checksum seed. */
-err logdir_open_segment(const struct logdir *d, uint64_t number, int flags, int *ret_fd,
+/* Opens a segment for reading and writing and reads its head. CORRUPT (missing too), UNSUPPORTED,
+ * IO. */
+err logdir_open_segment(const struct logdir *d, uint64_t number, int *ret_fd,
                         struct log_segment *ret, struct errtext *reterr) ERR_MUST_USE;
 
 /* Belongs to the writer thread while it runs, to open and close before and after. */
@@ -92,10 +93,10 @@ struct logstore {
     void *done_ctx;
     void (*on_done)(void *done_ctx);
     /* loop only */
-    struct logindex index;             /* completed entries */
-    struct logstore_snapshot snapshot; /* completed; manifest is owned */
-    uint64_t segment_first;            /* oldest segment in use */
-    uint64_t segment_newest;           /* of completed jobs */
+    struct logindex index;                        /* completed entries */
+    struct logstore_snapshot snapshot;            /* completed; manifest is owned */
+    uint64_t segment_first;                       /* oldest segment in use */
+    uint64_t segment_newest;                      /* of completed jobs */
     uint64_t submitted_last, submitted_term_last; /* what the log ends with after all jobs */
     uint64_t submitted_term;                      /* of the last HARD job */
     uint64_t submitted_snapshot;                  /* index */

@@ -18,19 +18,21 @@ static err sync_timed(struct logstore *ls, int fd, const char *path, struct errt
     return rc == 0 ? err_ok() : logdir_fail(reterr, "sync", path, rc);
 }
 
-/* Slot after slot, each synced, the sound one last: a write that is torn, or one slot that rots
- * later, leaves the other with what was acknowledged. */
+/* Slot after slot, each synced, one that is surely on disk last: a write that is torn, or one slot
+ * that rots later, leaves the other with what was acknowledged. */
 err logwriter_root(struct logstore *ls, const struct log_root *root, struct errtext *reterr)
 {
     struct logwriter *w = &ls->writer;
     require(w->root_fd >= 0);
-    require(w->root.slot <= 1);
+    require(w->root.slot_durable <= 1);
     struct logpath path = logdir_path(&ls->dir, LOG_NAME_ROOT);
     struct log_root next = *root;
     next.sequence = w->root.sequence + 1;
+    next.slot_first = 1 - w->root.slot_durable;
+    next.slot_durable = next.slot_first;
     uint8_t slot[LOG_ROOT_SLOT_BYTES];
     log_root_encode(&next, slot);
-    const uint64_t order[2] = {1 - w->root.slot, w->root.slot};
+    const uint64_t order[2] = {next.slot_first, 1 - next.slot_first};
     for (size_t i = 0; i < 2; i++) {
         int rc = ls->dir.ops.pwrite(ls->dir.ops.ctx, w->root_fd, slot, sizeof slot,
                                     order[i] * LOG_ROOT_SLOT_STRIDE);
@@ -39,7 +41,6 @@ err logwriter_root(struct logstore *ls, const struct log_root *root, struct errt
         }
         TRY(sync_timed(ls, w->root_fd, path.text, reterr));
     }
-    next.slot = w->root.slot;
     w->root = next;
     return err_ok();
 }

@@ -1,5 +1,5 @@
-/* log_scan_run and the record decoder on arbitrary bytes: the salt comes with the input, so that the
- * fuzzer can reach sound groups by mutating the seed corpus; the first two bytes choose whether
+/* log_scan_run and the record decoder on arbitrary bytes: the salt comes with the input, so that
+ * the fuzzer can reach sound groups by mutating the seed corpus; the first two bytes choose whether
  * checksums are mended first. Whatever is found must lie inside the file and be in order. */
 #include <stddef.h>
 #include <stdint.h>

@@ -24,9 +24,10 @@ static uint32_t by_definition(uint32_t crc, const uint8_t *data, size_t size)
 static void standard_vectors(void **state)
 {
     uint8_t data[32];
-    static const uint8_t command[48] = {
-        0x01, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0x04, 0,
-        0,    0,    0, 0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t command[48] = {0x01, 0xc0, 0, 0,    0,    0, 0, 0,    0,    0, 0,    0,
+                                        0,    0,    0, 0,    0x14, 0, 0, 0,    0,    0, 0x04, 0,
+                                        0,    0,    0, 0x14, 0,    0, 0, 0x18, 0x28, 0, 0,    0,
+                                        0,    0,    0, 0,    0x02, 0, 0, 0,    0,    0, 0,    0};
     for (size_t i = 0; i < 32; i++) {
         data[i] = 0;
     }

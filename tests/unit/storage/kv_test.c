@@ -329,7 +329,8 @@ static void damaged_table_is_named(void **state)
     kv_close(kv);
 }
 
-/* A write-ahead log that was cut off: what is there is a prefix of the batches, over all families. */
+/* A write-ahead log that was cut off: what is there is a prefix of the batches, over all families.
+ */
 static void torn_log_leaves_a_prefix(void **state)
 {
     pid_t child = fork();

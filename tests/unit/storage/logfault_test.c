@@ -1,6 +1,7 @@
-/* Random histories of jobs on a disk that fails at every call in turn. After each failure the log is
- * opened again and must be exactly the state after some job: not before the last acknowledged one,
- * not after the last submitted one. LOGFAULT_SEED and LOGFAULT_COUNT choose other histories. */
+/* Random histories of jobs on a disk that fails at every call in turn. After each failure the log
+ * is opened again and must be exactly the state after some job: not before the last acknowledged
+ * one, not after the last submitted one. LOGFAULT_SEED and LOGFAULT_COUNT choose other histories.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -25,7 +25,7 @@ static const char golden_group[] =
     "776f726c64000000";
 static const char golden_root[] =
     "43434c4f4754524d000000010000000000000007000000000000000400000000"
-    "000000020000000000000003000000000000002a0000000000000000422ac0f5";
+    "000000020000000000000003000000000000002a00000001000000007a3baf59";
 static const char golden_snapshot[] =
     "43434c4f47534e50000000010000000000000064000000000000000300000000"
     "0000005b0000000000000002000000046d616e69f6d28b1e";
@@ -63,7 +63,7 @@ static void golden_bytes(void **state)
     buf_init(&b, 1024);
     put_example(&b);
     assert_golden("a group", buf_bytes(&b), golden_group);
-    struct log_root root = {7, 4, 2, 3, 42, 0};
+    struct log_root root = {7, 4, 2, 3, 42, 1, 0};
     log_root_encode(&root, block);
     assert_golden("a slot", bytes_of(block, 64), golden_root);
     buf_clear(&b);
@@ -145,18 +145,22 @@ static void every_byte_of_a_group_counts(void **state)
 static void root_slots(void **state)
 {
     uint8_t file[LOG_ROOT_FILE_BYTES] = {0};
-    struct log_root old = {7, 4, 2, 3, 42, 0};
-    struct log_root fresh = {8, 5, 1, 3, 43, 0};
+    struct log_root old = {7, 4, 2, 3, 42, 1, 0};
+    struct log_root fresh = {8, 5, 1, 3, 43, 0, 0};
     struct log_root got;
     log_root_encode(&old, file);
     log_root_encode(&fresh, file + LOG_ROOT_SLOT_STRIDE);
     assert_false(failed(log_root_decode(bytes_of(file, sizeof file), &got)));
     assert_int_equal(got.term, 5);
-    assert_int_equal(got.slot, 1);
+    assert_int_equal(got.slot_durable, 0); /* the newer one may be in the page cache only */
     file[LOG_ROOT_SLOT_STRIDE + 20] ^= 1;
     assert_false(failed(log_root_decode(bytes_of(file, sizeof file), &got)));
     assert_int_equal(got.term, 4);
-    assert_int_equal(got.slot, 0);
+    assert_int_equal(got.slot_durable, 0);
+    log_root_encode(&old, file + LOG_ROOT_SLOT_STRIDE);
+    assert_false(failed(log_root_decode(bytes_of(file, sizeof file), &got)));
+    assert_int_equal(got.slot_durable, 1); /* where it was written first */
+    file[LOG_ROOT_SLOT_STRIDE + 20] ^= 1;
     file[20] ^= 1;
     assert_true(err_is(log_root_decode(bytes_of(file, sizeof file), &got), ERR_CORRUPT));
     assert_true(err_is(log_root_decode(bytes_of(file, 100), &got), ERR_CORRUPT));
@@ -169,10 +173,8 @@ static void snapshot_refusals(void **state)
     buf_init(&b, LOG_MANIFEST_BYTES_MAX + 100);
     /* log_first may be at most one behind the snapshot; nothing is zero. */
     const struct log_snapshot cases[] = {
-        {0, 3, 1, 2, bytes_text("m")},
-        {100, 0, 91, 2, bytes_text("m")},
-        {100, 3, 0, 2, bytes_text("m")},
-        {100, 3, 102, 2, bytes_text("m")},
+        {0, 3, 1, 2, bytes_text("m")},    {100, 0, 91, 2, bytes_text("m")},
+        {100, 3, 0, 2, bytes_text("m")},  {100, 3, 102, 2, bytes_text("m")},
         {100, 3, 91, 0, bytes_text("m")},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -24,8 +24,7 @@ void model_init(struct model *m)
     m->log_first = 1;
 }
 
-void history_start(struct history *h, struct logstore *ls, const struct model *state,
-                   uint64_t seed)
+void history_start(struct history *h, struct logstore *ls, const struct model *state, uint64_t seed)
 {
     h->ls = ls; /* states and jobs are written as they come: they are large */
     h->random = seed;
@@ -107,8 +106,8 @@ static void make_manifest(struct history *h, struct model *m, struct model_job *
 {
     m->manifest_tag = simdisk_draw(&h->random);
     payload_fill(mj->payload[0], 40, m->manifest_tag);
-    mj->job.snapshot = (struct logstore_snapshot){m->snapshot_index, m->snapshot_term,
-                                                  m->log_first, bytes_of(mj->payload[0], 40)};
+    mj->job.snapshot = (struct logstore_snapshot){m->snapshot_index, m->snapshot_term, m->log_first,
+                                                  bytes_of(mj->payload[0], 40)};
 }
 
 /* Covers some of what is completed; the caller has fetched everything. */

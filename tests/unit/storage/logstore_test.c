@@ -163,8 +163,8 @@ static void limits(void **state)
     many[0].data.size = LOG_ENTRY_BYTES_MAX + 1;
     assert_true(err_is(logstore_submit(ls, &job), ERR_LIMIT));
     struct logstore_job snapshot = {.kind = LOGSTORE_SNAPSHOT};
-    snapshot.snapshot = (struct logstore_snapshot){8, 1, 9,
-                                                   bytes_of(data, LOG_MANIFEST_BYTES_MAX + 1)};
+    snapshot.snapshot =
+        (struct logstore_snapshot){8, 1, 9, bytes_of(data, LOG_MANIFEST_BYTES_MAX + 1)};
     assert_true(err_is(logstore_submit(ls, &snapshot), ERR_LIMIT));
     snapshot.snapshot.manifest.size--;
     assert_false(failed(logstore_submit(ls, &snapshot)));

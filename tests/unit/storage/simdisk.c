@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/require.h"
 
-enum { SECTOR = 64 }; /* smaller than a real one: more ways to tear */
+enum { SECTOR = 16 }; /* smaller than a real one: more ways to tear */
 
 struct simwrite {
     uint64_t offset;
@@ -375,9 +375,9 @@ static uint64_t op_random(void *ctx)
 
 struct fileops simdisk_ops(struct simdisk *d)
 {
-    return (struct fileops){d,         op_open,   op_close,   op_pread, op_pwrite,
-                            op_fdatasync, op_fallocate, op_size, op_rename, op_unlink,
-                            op_dirsync, op_list,  op_lock,    op_random};
+    return (struct fileops){
+        d,       op_open,   op_close,  op_pread,   op_pwrite, op_fdatasync, op_fallocate,
+        op_size, op_rename, op_unlink, op_dirsync, op_list,   op_lock,      op_random};
 }
 
 /* Of what was written and not synced: nothing, everything, or single sectors. */
@@ -422,8 +422,8 @@ void simdisk_power_cut(struct simdisk *d)
         settle(d, d->files[i]);
     }
     /* A journal keeps the order of directory operations: some first ones survive. */
-    size_t keep = d->durable_ops +
-                  (size_t)(simdisk_draw(&d->random) % (d->log_count - d->durable_ops + 1));
+    size_t keep =
+        d->durable_ops + (size_t)(simdisk_draw(&d->random) % (d->log_count - d->durable_ops + 1));
     while (d->log_count > keep) {
         free(d->log[--d->log_count].name);
     }

@@ -24,7 +24,7 @@ struct simdisk {
         char *name;
         size_t inode;
         bool linked;
-    } *log; /* directory operations in order; the first durable_ops survive for sure */
+    } * log; /* directory operations in order; the first durable_ops survive for sure */
     size_t log_count, durable_ops;
     size_t fds[64]; /* inode + 1 */
     uint64_t random;
