@@ -202,6 +202,8 @@ struct rules_time rules_time_of_ns(uint64_t unix_ns);
 /* False if it does not fit (before 1970 or after 2554). */
 bool rules_time_to_ns(struct rules_time time, uint64_t *ret_ns);
 
+struct raw; /* private */
+
 struct rules_event {
     struct bytes name;           /* "metering", without the contract */
     const struct bytes *signers; /* parties that signed, as they stand */
@@ -214,6 +216,7 @@ struct rules_event {
     bool timer;                  /* fired by the ledger, not signed by anybody */
     bool timers_due;             /* more timers were due than may fire: rejected by 0.6 */
     uint64_t timers_waiting;     /* of this contract, the firing one not counted */
+    const struct raw *parsed;    /* instead of args, inside this folder only; NULL elsewhere */
 };
 
 /* Reads of the state before the event; effects of the event itself are laid over them inside. Views
@@ -409,7 +412,7 @@ err rules_args_from_json(const struct rules_program *program, struct bytes event
 struct rules_test_result {
     struct bytes name;    /* view into the program */
     bool passed;
-    uint32_t checks;      /* `then` and `when` and timers that were as stated */
+    uint32_t checks;      /* `then` steps that held */
     uint32_t line;        /* of the step that failed */
     char message[512];    /* why it failed */
 };
