@@ -8,17 +8,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/require.h"
 #include "net/conn_core.h"
 
 enum {
-    READS_A_TURN = 4,             /* of LOOP_SCRATCH_BYTES: 256 KiB, then others have their turn */
-    RECORD_BYTES = 16 << 10,      /* one TLS record */
-    OUT_KEPT_BYTES = 64 << 10,    /* an idle connection keeps no larger buffer */
+    READS_A_TURN = 4,          /* of LOOP_SCRATCH_BYTES: 256 KiB, then others have their turn */
+    RECORD_BYTES = 16 << 10,   /* one TLS record */
+    OUT_KEPT_BYTES = 64 << 10, /* an idle connection keeps no larger buffer */
+    OUT_LARGE_BYTES = 1 << 20, /* a busy one */
     OUT_OVERHEAD = (CONN_OUT_BYTES_MAX >> 8) + (64 << 10), /* TLS: 22 bytes of 16 KiB, alerts */
 };
+
+#define TRIM_NS (2 * NS_PER_S) /* after which a connection counts as idle here */
 
 static void on_task(struct loop_task *task);
 static void on_timer(struct loop_timer *timer);
@@ -43,7 +47,8 @@ struct conn *conn_make(const struct conn_options *options, enum conn_state state
     if (c->options.stall_timeout_ns == 0) {
         c->options.stall_timeout_ns = CONN_STALL_NS;
     }
-    buf_init(&c->out, (size_t)CONN_OUT_BYTES_MAX + OUT_OVERHEAD);
+    /* Up to half of it may be bytes that were sent already. */
+    buf_init(&c->out, 2 * ((size_t)CONN_OUT_BYTES_MAX + OUT_OVERHEAD));
     loop_timer_init(&c->timer, on_timer, c);
     loop_task_init(&c->task, on_task, c);
     c->received_ns = c->sent_ns = loop_now_ns(options->loop);
@@ -122,8 +127,8 @@ static void update_interest(struct conn *c)
     if (c->io == NULL || c->state == CONN_DEAD || c->state == CONN_DIALING) {
         return;
     }
-    bool read = !c->input_ended && c->state != CONN_HELD &&
-                (!c->read_paused || c->state == CONN_LINGER);
+    bool read =
+        !c->input_ended && c->state != CONN_HELD && (!c->read_paused || c->state == CONN_LINGER);
     loop_io_want(c->io, (read ? LOOP_READ : 0) | (c->write_blocked ? LOOP_WRITE : 0));
 }
 
@@ -334,8 +339,8 @@ err conn_write_parts(struct conn *conn, const struct bytes *parts, size_t count)
     if (total > CONN_OUT_BYTES_MAX || conn_out_size(conn) > CONN_OUT_BYTES_MAX - total) {
         return (err){ERR_FULL};
     }
-    if (conn->out_at > 0) { /* what is sent must not count against the room */
-        buf_consume(&conn->out, conn->out_at);
+    if (conn->out_at > 0 && conn->out_at >= conn->out.size / 2) {
+        buf_consume(&conn->out, conn->out_at); /* moves less than was sent: linear in all */
         conn->out_at = 0;
     }
     err e = put_parts(conn, parts, count);
@@ -356,10 +361,12 @@ static void all_sent(struct conn *c)
 {
     buf_clear(&c->out);
     c->out_at = 0;
-    if (c->out.capacity > OUT_KEPT_BYTES) {
+    if (c->out.capacity > OUT_LARGE_BYTES) {
         buf_done(&c->out);
     }
-    if (c->state == CONN_OPEN) {
+    if (c->state == CONN_OPEN && c->out.capacity > OUT_KEPT_BYTES) {
+        loop_timer_start(c->options.loop, &c->timer, TRIM_NS, 0);
+    } else if (c->state == CONN_OPEN) {
         loop_timer_stop(c->options.loop, &c->timer);
     }
     if (c->state == CONN_LINGER && !c->write_ended) {
@@ -393,7 +400,7 @@ static void flush(struct conn *c)
     struct loop *loop = c->options.loop;
     c->sent_ns = moved ? loop_now_ns(loop) : c->sent_ns;
     bool timed = c->state == CONN_OPEN || c->state == CONN_LINGER;
-    if (blocked && timed && (moved || !loop_timer_armed(&c->timer))) {
+    if (blocked && timed && (moved || !c->write_blocked)) {
         loop_timer_start(loop, &c->timer, c->options.stall_timeout_ns, 0);
     }
     c->write_blocked = blocked;
@@ -440,7 +447,11 @@ static void on_timer(struct loop_timer *timer)
         conn_abort(c, "the TLS handshake took too long");
         break;
     case CONN_OPEN:
-        conn_abort(c, "the other side takes no data");
+        if (conn_out_size(c) > 0) {
+            conn_abort(c, "the other side takes no data");
+        } else {
+            buf_done(&c->out);
+        }
         break;
     case CONN_LINGER:
         conn_abort(c, c->reason);

@@ -39,8 +39,8 @@ struct conn_events {
 };
 
 struct conn_options {
-    struct loop *loop;               /* outlives the connection */
-    struct tls_ctx *tls;             /* NULL: no TLS; a reference is taken */
+    struct loop *loop;                /* outlives the connection */
+    struct tls_ctx *tls;              /* NULL: no TLS; a reference is taken */
     const struct conn_events *events; /* static */
     void *ctx;
     enum loop_priority priority;

@@ -13,8 +13,8 @@ enum conn_state {
     CONN_HELD,      /* accepted, waits for conn_admit */
     CONN_HANDSHAKE, /* TLS */
     CONN_OPEN,
-    CONN_LINGER,    /* we are done: the rest leaves, then input is discarded until the end */
-    CONN_DEAD,      /* the task will say on_close and free */
+    CONN_LINGER, /* we are done: the rest leaves, then input is discarded until the end */
+    CONN_DEAD,   /* the task will say on_close and free */
 };
 
 struct conn_lookup;
@@ -22,16 +22,16 @@ struct conn_lookup;
 struct conn {
     struct conn_options options; /* events and ctx are current; tls is a reference */
     enum conn_state state;
-    int fd;              /* owned; -1: none yet */
-    struct loop_io *io;  /* owned */
-    struct tls *tls;     /* owned */
-    struct buf out;      /* owned; [out_at, size) is not sent yet */
+    int fd;             /* owned; -1: none yet */
+    struct loop_io *io; /* owned */
+    struct tls *tls;    /* owned */
+    struct buf out;     /* owned; [out_at, size) is not sent yet */
     size_t out_at;
     struct loop_timer timer; /* handshake, stall or linger, by state */
     struct loop_task task;   /* fill and flush; the end */
     conn_release *release;
     void *release_ctx;
-    struct conn_lookup *lookup; /* running; points back */
+    struct conn_lookup *lookup;                /* running; points back */
     struct addrinfo *addresses, *address_next; /* owned list of a dial; where to go on */
     char host[ADDRESS_BYTES_MAX + 1];
     char address[ADDRESS_TEXT_SIZE];

@@ -116,8 +116,7 @@ void conn_dial_ready(struct conn *c)
         failure = errno;
     }
     if (failure != 0) {
-        snprintf(c->reason, sizeof(c->reason), "connect %.100s: %s", c->address,
-                 strerror(failure));
+        snprintf(c->reason, sizeof(c->reason), "connect %.100s: %s", c->address, strerror(failure));
         conn_dial_next(c);
         return;
     }

@@ -61,17 +61,17 @@ struct grpc_server_options {
     /* May be NULL. Admission on headers, before a body is read: GRPC_OK or the status to refuse
      * with, and its text. May add trailers. */
     enum grpc_status (*on_begin)(struct grpc_call *call, struct errtext *reterr);
-    size_t message_bytes_max;   /* 0: GRPC_MESSAGE_BYTES_MAX; larger requests: RESOURCE_EXHAUSTED */
-    uint32_t streams_max;       /* calls at once on a connection; 0: GRPC_STREAMS_MAX */
-    uint64_t idle_ns;           /* connection without calls; 0: GRPC_IDLE_NS */
-    uint64_t age_ns;            /* oldest age of a connection +-10 %; 0: for ever */
-    size_t conns_per_peer_max;  /* of one identity; 0: GRPC_CONNS_PER_PEER_MAX */
+    size_t message_bytes_max;  /* 0: GRPC_MESSAGE_BYTES_MAX; larger requests: RESOURCE_EXHAUSTED */
+    uint32_t streams_max;      /* calls at once on a connection; 0: GRPC_STREAMS_MAX */
+    uint64_t idle_ns;          /* connection without calls; 0: GRPC_IDLE_NS */
+    uint64_t age_ns;           /* oldest age of a connection +-10 %; 0: for ever */
+    size_t conns_per_peer_max; /* of one identity; 0: GRPC_CONNS_PER_PEER_MAX */
 };
 
 struct grpc_server_stats {
     uint64_t conns_accepted, calls_started, calls_ok, calls_failed, calls_cancelled;
-    uint64_t conns_abused; /* closed for flooding, stalling or breaking the protocol */
-    size_t conns, calls;   /* now */
+    uint64_t conns_abused;      /* closed for flooding, stalling or breaking the protocol */
+    size_t conns, calls;        /* now */
     size_t bytes_in, bytes_out; /* message bytes held now, both directions */
 };
 
@@ -94,8 +94,8 @@ void grpc_server_set_tls(struct grpc_server *server, uint16_t port, struct tls_c
 /* Graceful end: stops listening, tells clients (GOAWAY in two steps), lets calls in flight
  * finish for grace_ns, then ends the rest with UNAVAILABLE and closes. on_drained runs once, when
  * the last connection is gone. */
-void grpc_server_drain(struct grpc_server *server, uint64_t grace_ns,
-                       void (*on_drained)(void *ctx), void *ctx);
+void grpc_server_drain(struct grpc_server *server, uint64_t grace_ns, void (*on_drained)(void *ctx),
+                       void *ctx);
 
 bool grpc_server_is_draining(const struct grpc_server *server);
 

@@ -6,8 +6,8 @@
 #include "net/grpc_core.h"
 
 enum {
-    FREE_CALLS_MAX = 512,     /* kept by a server: 2 KiB each */
-    KEPT_BODY_BYTES = 8192,   /* a kept call holds no larger buffer */
+    FREE_CALLS_MAX = 512,   /* kept by a server: 2 KiB each */
+    KEPT_BODY_BYTES = 8192, /* a kept call holds no larger buffer */
     ANSWER_FIELDS_MAX = 5 + GRPC_TRAILERS_MAX,
 };
 
@@ -215,8 +215,8 @@ static void begin_call(struct grpc_call *c)
     const struct grpc_method *method = map_get(&server->methods, path);
     if (method == NULL) {
         char text[200];
-        snprintf(text, sizeof(text), "unknown method %.*s", (int)(path.size < 128 ? path.size : 128),
-                 (const char *)path.data);
+        int shown = path.size < 128 ? (int)path.size : 128;
+        snprintf(text, sizeof(text), "unknown method %.*s", shown, (const char *)path.data);
         finish(c, GRPC_UNIMPLEMENTED, text);
         return;
     }

@@ -21,15 +21,15 @@ struct ring {
 struct grpc_client_call {
     struct ring ring; /* first: in channel->waiting or ->running; both NULL: in none */
     struct grpc_channel *channel;
-    struct h2_stream *stream; /* NULL before it starts and after it closes */
+    struct h2_stream *stream;           /* NULL before it starts and after it closes */
     struct grpc_client_request request; /* path and message point into the copies */
-    char *path;          /* owned */
-    uint8_t *message;    /* owned; NULL once it is sent */
-    char **metadata;     /* owned texts, NULL-terminated; NULL: none */
+    char *path;                         /* owned */
+    uint8_t *message;                   /* owned; NULL once it is sent */
+    char **metadata;                    /* owned texts, NULL-terminated; NULL: none */
     struct grpc_deframer in;
     struct bytes answer; /* unary: the message, when got_answer */
     struct loop_timer deadline;
-    uint64_t deadline_ns; /* UINT64_MAX: none */
+    uint64_t deadline_ns;    /* UINT64_MAX: none */
     struct loop_task ending; /* on_end from outside of any callback */
     enum grpc_status status; /* when decided */
     char text[GRPC_TEXT_BYTES_MAX + 1];
@@ -40,8 +40,8 @@ struct grpc_client_call {
 struct grpc_channel {
     struct grpc_channel_options options;
     char *institution, *name, *authority; /* owned */
-    struct conn *conn;   /* NULL when it is gone */
-    struct h2 *h2;       /* owned; NULL before the handshake is done */
+    struct conn *conn;                    /* NULL when it is gone */
+    struct h2 *h2;                        /* owned; NULL before the handshake is done */
     struct ring waiting, running;
     size_t calls;
     struct loop_timer connecting, tick;
@@ -228,8 +228,8 @@ static void on_headers(void *ctx, struct h2_stream *stream)
             c->http_status = c->http_status * 10 + (unsigned)(value.data[i] - '0') % 10;
         }
     }
-    c->good_type = h2_stream_header(stream, "content-type", &value) &&
-                   grpc_content_type_is_good(value);
+    c->good_type =
+        h2_stream_header(stream, "content-type", &value) && grpc_content_type_is_good(value);
 }
 
 static void take_message(struct grpc_client_call *c, struct bytes message)
@@ -488,8 +488,8 @@ static void channel_done(struct grpc_channel *ch)
     free(ch);
 }
 
-err grpc_channel_open(const struct grpc_channel_options *options,
-                      struct grpc_channel **ret_channel, struct errtext *reterr)
+err grpc_channel_open(const struct grpc_channel_options *options, struct grpc_channel **ret_channel,
+                      struct errtext *reterr)
 {
     require(options->loop != NULL);
     require(options->address != NULL);
@@ -549,6 +549,16 @@ void grpc_channel_free(struct grpc_channel *channel)
 bool grpc_channel_is_up(const struct grpc_channel *channel)
 {
     return channel->up;
+}
+
+bool grpc_channel_is_down(const struct grpc_channel *channel)
+{
+    return channel->down;
+}
+
+struct loop *grpc_channel_loop(const struct grpc_channel *channel)
+{
+    return channel->options.loop;
 }
 
 const char *grpc_channel_reason(const struct grpc_channel *channel)
@@ -638,87 +648,4 @@ err grpc_client_trailer(const struct grpc_client_call *call, const char *name,
 {
     bool found = call->stream != NULL && h2_stream_header(call->stream, name, ret_value);
     return found ? err_ok() : (err){ERR_NOT_FOUND};
-}
-
-/* ---- blocking ---- */
-
-enum { WAIT_NS = 100 * 1000 * 1000 };
-
-err grpc_channel_wait(struct grpc_channel *channel, struct errtext *reterr)
-{
-    while (!channel->up && !channel->down) {
-        loop_turn(channel->options.loop, WAIT_NS);
-    }
-    if (channel->up) {
-        return err_ok();
-    }
-    enum err_code code = ERR_IO;
-    if (strstr(channel->reason, "refused: ") != NULL || strstr(channel->reason, "node") != NULL) {
-        code = ERR_DENIED;
-    } else if (strstr(channel->reason, "too long") != NULL) {
-        code = ERR_TIMEOUT;
-    }
-    return err_fail(reterr, code, "%s", channel->reason);
-}
-
-struct waiting_unary {
-    struct grpc_reply *reply;
-    bool done;
-};
-
-static void copy_trailer(const struct grpc_result *result, const char *name, char *ret,
-                         size_t size)
-{
-    struct bytes value;
-    ret[0] = '\0';
-    if (result->call != NULL && !failed(grpc_client_trailer(result->call, name, &value))) {
-        size_t take = value.size < size ? value.size : size - 1;
-        memcpy(ret, value.data, take);
-        ret[take] = '\0';
-    }
-}
-
-static void on_unary_end(void *ctx, const struct grpc_result *result)
-{
-    struct waiting_unary *w = ctx;
-    struct grpc_reply *reply = w->reply;
-    reply->status = result->status;
-    reply->from_server = result->from_server;
-    snprintf(reply->text, sizeof(reply->text), "%s", result->text);
-    copy_trailer(result, "concordat-reason", reply->reason, sizeof(reply->reason));
-    copy_trailer(result, "concordat-retry", reply->retry, sizeof(reply->retry));
-    reply->message = mem_copy(result->message.data, result->message.size);
-    reply->message_size = result->message.size;
-    w->done = true;
-}
-
-void grpc_client_unary(struct grpc_channel *channel, const char *path, struct bytes message,
-                       uint64_t timeout_ns, struct grpc_reply *ret)
-{
-    *ret = (struct grpc_reply){.status = GRPC_UNAVAILABLE};
-    struct waiting_unary w = {ret, false};
-    struct grpc_client_request request = {
-        .path = path,
-        .message = message,
-        .timeout_ns = timeout_ns,
-        .on_end = on_unary_end,
-        .ctx = &w,
-    };
-    struct errtext why = {""};
-    loop_update_now(channel->options.loop); /* the deadline counts from here */
-    err e = grpc_client_call(channel, &request, NULL, &why);
-    if (failed(e)) {
-        ret->status = err_is(e, ERR_LIMIT) ? GRPC_RESOURCE_EXHAUSTED : GRPC_UNAVAILABLE;
-        snprintf(ret->text, sizeof(ret->text), "%s", why.text);
-        return;
-    }
-    while (!w.done) {
-        loop_turn(channel->options.loop, WAIT_NS);
-    }
-}
-
-void grpc_reply_done(struct grpc_reply *reply)
-{
-    free(reply->message);
-    *reply = (struct grpc_reply){.status = GRPC_UNKNOWN};
 }

@@ -25,7 +25,7 @@ struct grpc_client_call;
 struct grpc_channel_options {
     struct loop *loop;
     const char *address; /* "host:port" */
-    struct tls_ctx *tls;  /* client context with ALPN grpc_alpn; NULL: cleartext, tests only */
+    struct tls_ctx *tls; /* client context with ALPN grpc_alpn; NULL: cleartext, tests only */
     /* Whom to expect. expect_node: the server's certificate must carry a SAN URI of kind node;
      * institution and name (NULL: any) must then match too. Else the CA list alone decides. */
     bool expect_node;
@@ -69,7 +69,11 @@ err grpc_channel_open(const struct grpc_channel_options *options, struct grpc_ch
 /* Ends all calls with CANCELLED and closes; accepts NULL. Not from inside a callback of it. */
 void grpc_channel_free(struct grpc_channel *channel);
 
+/* Ready for calls; and: it has failed or ended, for good. Before either it connects. */
 bool grpc_channel_is_up(const struct grpc_channel *channel);
+bool grpc_channel_is_down(const struct grpc_channel *channel);
+
+struct loop *grpc_channel_loop(const struct grpc_channel *channel);
 
 /* Why it is down ("" while it is not). */
 const char *grpc_channel_reason(const struct grpc_channel *channel);

@@ -56,9 +56,9 @@ struct grpc_session {
 
 struct grpc_server {
     struct grpc_server_options options;
-    struct map methods; /* path -> struct grpc_method */
-    struct map ids;     /* session id -> struct grpc_session */
-    struct map peers;   /* identity -> struct peer_count, owned */
+    struct map methods;           /* path -> struct grpc_method */
+    struct map ids;               /* session id -> struct grpc_session */
+    struct map peers;             /* identity -> struct peer_count, owned */
     struct grpc_session sessions; /* ring; itself is the sentinel */
     struct grpc_call *free_calls; /* owned */
     size_t free_call_count;

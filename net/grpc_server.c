@@ -216,8 +216,8 @@ static void on_grace(struct loop_timer *timer)
     }
 }
 
-void grpc_server_drain(struct grpc_server *server, uint64_t grace_ns,
-                       void (*on_drained)(void *ctx), void *ctx)
+void grpc_server_drain(struct grpc_server *server, uint64_t grace_ns, void (*on_drained)(void *ctx),
+                       void *ctx)
 {
     require(!server->draining);
     server->draining = true;
@@ -251,8 +251,7 @@ static void set_defaults(struct grpc_server_options *o)
     o->message_bytes_max = o->message_bytes_max ? o->message_bytes_max : GRPC_MESSAGE_BYTES_MAX;
     o->streams_max = o->streams_max ? o->streams_max : GRPC_STREAMS_MAX;
     o->idle_ns = o->idle_ns ? o->idle_ns : GRPC_IDLE_NS;
-    o->conns_per_peer_max =
-        o->conns_per_peer_max ? o->conns_per_peer_max : GRPC_CONNS_PER_PEER_MAX;
+    o->conns_per_peer_max = o->conns_per_peer_max ? o->conns_per_peer_max : GRPC_CONNS_PER_PEER_MAX;
 }
 
 err grpc_server_new(const struct grpc_server_options *options, struct grpc_server **ret_server,

@@ -26,7 +26,7 @@ struct unit {
 };
 
 static const struct unit units[] = {
-    {'n', 1},       {'u', NS_PER_US},     {'m', NS_PER_MS},
+    {'n', 1},        {'u', NS_PER_US},     {'m', NS_PER_MS},
     {'S', NS_PER_S}, {'M', 60 * NS_PER_S}, {'H', 3600 * NS_PER_S},
 };
 enum { UNIT_COUNT = sizeof(units) / sizeof(units[0]), TIMEOUT_DIGITS = 8 };
@@ -255,8 +255,8 @@ static enum grpc_status begin_message(struct grpc_deframer *d, struct errtext *r
         err_fail(reterr, ERR_UNSUPPORTED, "compressed messages are not accepted");
         return GRPC_UNIMPLEMENTED;
     }
-    d->size = (size_t)d->prefix[1] << 24 | (size_t)d->prefix[2] << 16 |
-              (size_t)d->prefix[3] << 8 | d->prefix[4];
+    d->size = (size_t)d->prefix[1] << 24 | (size_t)d->prefix[2] << 16 | (size_t)d->prefix[3] << 8 |
+              d->prefix[4];
     if (d->size > d->size_max) {
         err_fail(reterr, ERR_LIMIT, "message of %zu bytes is larger than %zu", d->size,
                  d->size_max);

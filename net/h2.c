@@ -9,9 +9,9 @@
 #include "net/h2_stream.h"
 
 enum {
-    FRAMES_A_SECOND = 1000,         /* frames without content that a tick forgives */
-    SHUTDOWN_TICKS = 2,             /* a client that does not answer our PING is not waited for */
-    STREAMS_BEFORE_SETTINGS = 100,  /* what a client may assume (RFC 9113 6.5.2 recommends it) */
+    FRAMES_A_SECOND = 1000,        /* frames without content that a tick forgives */
+    SHUTDOWN_TICKS = 2,            /* a client that does not answer our PING is not waited for */
+    STREAMS_BEFORE_SETTINGS = 100, /* what a client may assume (RFC 9113 6.5.2 recommends it) */
 };
 
 static void abuse(struct h2 *h, const char *what)
@@ -203,8 +203,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     case NGHTTP2_RST_STREAM:
         /* Resets that a peer provokes cost us the work behind them (CVE-2025-8671). */
         if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
-            frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM &&
-            ++h->resets > H2_RESETS_MAX) {
+            frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM && ++h->resets > H2_RESETS_MAX) {
             abuse(h, "too many stream resets");
         }
         return 0;
@@ -282,8 +281,8 @@ static void submit_settings(struct h2 *h, uint32_t streams_max)
     };
     size_t count = 3;
     if (h->role == H2_SERVER) {
-        list[count++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
-                                                 streams_max};
+        list[count++] =
+            (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, streams_max};
     } else {
         list[count++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
         list[count++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0};
@@ -407,8 +406,8 @@ void h2_finish_shutdown(struct h2 *h)
 {
     h->shutdown_ticks = 0;
     int32_t last = nghttp2_session_get_last_proc_stream_id(h->session);
-    require(nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL,
-                                  0) == 0);
+    require(nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0) ==
+            0);
 }
 
 void h2_terminate(struct h2 *h2, uint32_t code, const char *text)
@@ -418,8 +417,8 @@ void h2_terminate(struct h2 *h2, uint32_t code, const char *text)
     }
     h2->terminated = true;
     int32_t last = nghttp2_session_get_last_proc_stream_id(h2->session);
-    require(nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, last, code,
-                                  (const uint8_t *)text, strlen(text)) == 0);
+    require(nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, last, code, (const uint8_t *)text,
+                                  strlen(text)) == 0);
 }
 
 void h2_tick(struct h2 *h2)
@@ -546,8 +545,8 @@ void h2_stream_reset(struct h2_stream *stream, uint32_t code)
 {
     if (!stream->reset) {
         stream->reset = stream->finished = true;
-        (void)nghttp2_submit_rst_stream(stream->h2->session, NGHTTP2_FLAG_NONE,
-                                        (int32_t)stream->id, code);
+        (void)nghttp2_submit_rst_stream(stream->h2->session, NGHTTP2_FLAG_NONE, (int32_t)stream->id,
+                                        code);
     }
 }
 

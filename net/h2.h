@@ -31,7 +31,7 @@ enum h2_code {
 };
 
 struct h2_field {
-    const char *name;   /* lower-case */
+    const char *name; /* lower-case */
     struct bytes value;
 };
 
@@ -54,8 +54,8 @@ struct h2_options {
     enum h2_role role;
     const struct h2_events *events; /* static */
     void *ctx;
-    uint32_t streams_max;     /* server: of the client; 0: GRPC_STREAMS_MAX */
-    struct budget *budget;    /* of queued output; NULL: none */
+    uint32_t streams_max;  /* server: of the client; 0: GRPC_STREAMS_MAX */
+    struct budget *budget; /* of queued output; NULL: none */
 };
 
 /* Starts a session; its SETTINGS wait in h2_send. */
@@ -92,9 +92,9 @@ void h2_ping(struct h2 *h2);
 unsigned h2_pings_unanswered(const struct h2 *h2);
 
 size_t h2_stream_count(const struct h2 *h2);
-bool h2_has_settings(const struct h2 *h2);  /* the other side's SETTINGS have come */
+bool h2_has_settings(const struct h2 *h2); /* the other side's SETTINGS have come */
 bool h2_is_shutting_down(const struct h2 *h2);
-bool h2_got_goaway(const struct h2 *h2);    /* the other side begins no more */
+bool h2_got_goaway(const struct h2 *h2); /* the other side begins no more */
 
 /* When the header block that is now being received began; 0: none is. ns */
 uint64_t h2_headers_since_ns(const struct h2 *h2);
@@ -109,8 +109,7 @@ void h2_respond(struct h2_stream *stream, const struct h2_field *fields, size_t 
 
 /* Queues content. FULL: the budget is used up; CANCELLED: our side was ended or reset. Then
  * nothing was taken. */
-err h2_stream_write(struct h2_stream *stream, const struct bytes *parts,
-                    size_t count) ERR_MUST_USE;
+err h2_stream_write(struct h2_stream *stream, const struct bytes *parts, size_t count) ERR_MUST_USE;
 
 /* Ends our side after what is queued, with trailers (count 0: none; at most H2_TRAILERS_MAX,
  * copied). A server then resets a request that is still open with NO_ERROR (RFC 9113 8.1). */

@@ -6,10 +6,10 @@
 #include "base/require.h"
 
 enum {
-    FREE_STREAMS_MAX = 32,      /* of a connection: kept for the next calls */
-    KEPT_BYTES = 16 << 10,      /* a kept stream holds no larger buffers */
-    TRAILER_BYTES_MAX = 8192,   /* what stock clients take */
-    FIELD_OVERHEAD = 32,        /* RFC 9113 6.5.2 */
+    FREE_STREAMS_MAX = 32,    /* of a connection: kept for the next calls */
+    KEPT_BYTES = 16 << 10,    /* a kept stream holds no larger buffers */
+    TRAILER_BYTES_MAX = 8192, /* what stock clients take */
+    FIELD_OVERHEAD = 32,      /* RFC 9113 6.5.2 */
 };
 
 struct h2_stream *h2_stream_make(struct h2 *h, void *user)
@@ -219,8 +219,7 @@ void h2_stream_finish(struct h2_stream *stream, const struct h2_field *trailers,
             break;
         }
         stream->trailer_pieces[stream->trailer_count++] = (struct h2_piece){
-            (uint32_t)stream->trailers.size, (uint32_t)name_size,
-            (uint32_t)trailers[i].value.size};
+            (uint32_t)stream->trailers.size, (uint32_t)name_size, (uint32_t)trailers[i].value.size};
         buf_put(&stream->trailers, trailers[i].name, name_size);
         buf_put_bytes(&stream->trailers, trailers[i].value);
     }

@@ -19,8 +19,8 @@
 #include "net/address.h"
 
 enum {
-    ADMITS_A_TURN = 2,  /* handshakes begun in a turn, 2 ms of CPU each */
-    RETRY_MS = 100,     /* after running out of descriptors without a spare one */
+    ADMITS_A_TURN = 2, /* handshakes begun in a turn, 2 ms of CPU each */
+    RETRY_MS = 100,    /* after running out of descriptors without a spare one */
 };
 
 struct origin { /* of one address */

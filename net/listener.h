@@ -17,8 +17,8 @@ struct listener;
 
 struct listener_options {
     struct loop *loop;
-    const char *address;  /* "host:port", "[v6]:port"; port 0: any free one */
-    struct tls_ctx *tls;  /* a reference is taken; NULL: no TLS */
+    const char *address; /* "host:port", "[v6]:port"; port 0: any free one */
+    struct tls_ctx *tls; /* a reference is taken; NULL: no TLS */
     /* A new connection, before its handshake; set the events in here with conn_set_events (or
      * give `conn` below). Return false to drop it. */
     bool (*on_accept)(void *ctx, struct conn *conn);

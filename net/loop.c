@@ -22,10 +22,10 @@ struct loop {
     uint64_t now_ns;
     struct loop_timer **heap; /* owned; from index 1 */
     size_t timer_count, heap_capacity;
-    struct loop_task tasks; /* ring; itself is the sentinel */
-    struct loop_hook hooks; /* ring */
+    struct loop_task tasks;      /* ring; itself is the sentinel */
+    struct loop_hook hooks;      /* ring */
     struct loop_hook *hook_next; /* the one that runs after the current one */
-    uint8_t *scratch;       /* owned */
+    uint8_t *scratch;            /* owned */
     bool stopped;
 };
 

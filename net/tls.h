@@ -52,15 +52,15 @@ struct tls_options {
     bool server;
     const struct tls_ca *cas; /* who may have certified the other side */
     size_t ca_count;
-    struct bytes chain;       /* PEM: own certificate first, then its CAs up to the root */
-    struct bytes key;         /* PEM private key of the first; empty: none (client only) */
-    struct bytes crl;         /* PEM revocation lists; a CA without a list here is not checked, an
-                                 expired list refuses everybody (unless expiry is forgiven) */
-    const char *const *alpn;  /* NULL-terminated, best first; NULL: no ALPN */
+    struct bytes chain;      /* PEM: own certificate first, then its CAs up to the root */
+    struct bytes key;        /* PEM private key of the first; empty: none (client only) */
+    struct bytes crl;        /* PEM revocation lists; a CA without a list here is not checked, an
+                                expired list refuses everybody (unless expiry is forgiven) */
+    const char *const *alpn; /* NULL-terminated, best first; NULL: no ALPN */
     enum tls_cert_need need;
-    bool want_identity;       /* refuse a certificate without one valid SAN URI */
-    bool forgive_expiry;      /* between admitted nodes: expiry raises an alarm, cuts no link */
-    tls_accept *accept;       /* may be NULL */
+    bool want_identity;  /* refuse a certificate without one valid SAN URI */
+    bool forgive_expiry; /* between admitted nodes: expiry raises an alarm, cuts no link */
+    tls_accept *accept;  /* may be NULL */
     void *accept_ctx;
 };
 

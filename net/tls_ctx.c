@@ -36,8 +36,7 @@ static uint64_t seconds_of_time(const ASN1_TIME *t)
 
 /* ---- who certified whom ---- */
 
-static err trust_add(struct tls_ctx *c, X509 *cert, const char *institution,
-                     struct errtext *reterr)
+static err trust_add(struct tls_ctx *c, X509 *cert, const char *institution, struct errtext *reterr)
 {
     if (c->trust_count >= TLS_CERTS_MAX) {
         X509_free(cert);
@@ -171,8 +170,8 @@ static err use_key(struct tls_ctx *c, const struct tls_options *o, struct errtex
     if (key == NULL) {
         return fail_ssl(reterr, "own private key");
     }
-    bool good = SSL_CTX_use_PrivateKey(c->ssl_ctx, key) == 1 &&
-                SSL_CTX_check_private_key(c->ssl_ctx) == 1;
+    bool good =
+        SSL_CTX_use_PrivateKey(c->ssl_ctx, key) == 1 && SSL_CTX_check_private_key(c->ssl_ctx) == 1;
     EVP_PKEY_free(key);
     return good ? err_ok() : fail_ssl(reterr, "own private key does not fit the certificate");
 }
@@ -231,8 +230,7 @@ static void set_policy(struct tls_ctx *c, const struct tls_options *o)
     SSL_CTX_set_cert_verify_callback(s, tls_verify, c);
 }
 
-err tls_ctx_new(const struct tls_options *options, struct tls_ctx **ret_ctx,
-                struct errtext *reterr)
+err tls_ctx_new(const struct tls_options *options, struct tls_ctx **ret_ctx, struct errtext *reterr)
 {
     require(options != NULL);
     require(ret_ctx != NULL);
@@ -319,8 +317,8 @@ static bool institution_may_certify(const struct tls_ctx *c, const X509 *root, c
 {
     for (size_t i = 0; i < c->trust_count; i++) {
         const struct tls_trust *trust = &c->trust[i];
-        bool fits = trust->institution == NULL || (name != NULL &&
-                                                   strcmp(trust->institution, name) == 0);
+        bool fits =
+            trust->institution == NULL || (name != NULL && strcmp(trust->institution, name) == 0);
         if (fits && X509_cmp(trust->cert, root) == 0) {
             return true;
         }

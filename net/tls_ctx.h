@@ -14,8 +14,8 @@ struct tls_trust {
 };
 
 struct tls_ctx {
-    SSL_CTX *ssl_ctx;        /* owned */
-    BIO_METHOD *bio_method;  /* owned */
+    SSL_CTX *ssl_ctx;       /* owned */
+    BIO_METHOD *bio_method; /* owned */
     size_t refs;
     bool server, want_identity, forgive_expiry;
     uint64_t not_after_s;
@@ -33,8 +33,8 @@ struct tls {
     struct buf *out;     /* not owned */
     struct bytes in;     /* what is being fed and not yet taken */
     struct tls_peer peer;
-    uint8_t *leaf, *spki, *root; /* owned by OpenSSL's allocator */
-    struct errtext refusal;      /* why we refused the other side's certificate, or "" */
+    uint8_t *leaf, *spki, *root;  /* owned by OpenSSL's allocator */
+    struct errtext refusal;       /* why we refused the other side's certificate, or "" */
     char alpn[TLS_ALPN_WIRE_MAX]; /* what was agreed, a text */
     bool has_peer, open, ended, broken;
 };

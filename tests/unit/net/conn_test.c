@@ -156,7 +156,7 @@ static struct conn *dial(struct world *w, struct tls_ctx *tls, struct end *e)
 /* Runs until the fact holds, at most seconds. */
 #define RUN_UNTIL(w, seconds, fact)                                                                \
     do {                                                                                           \
-        uint64_t end_ns_ = loop_update_now((w)->loop) + (seconds) * NS_PER_S;                      \
+        uint64_t end_ns_ = loop_update_now((w)->loop) + (seconds)*NS_PER_S;                        \
         while (!(fact) && loop_update_now((w)->loop) < end_ns_) {                                  \
             loop_turn((w)->loop, 20 * NS_PER_MS);                                                  \
         }                                                                                          \
@@ -357,8 +357,9 @@ static void test_listener_limits(void **state)
     for (size_t i = 0; i < 3; i++) {
         dial(w, w->dialler, &e[i]);
     }
-    RUN_UNTIL(w, 5, e[0].closed + e[1].closed + e[2].closed == 1 &&
-                        e[0].opened + e[1].opened + e[2].opened == 2);
+    RUN_UNTIL(w, 5,
+              e[0].closed + e[1].closed + e[2].closed == 1 &&
+                  e[0].opened + e[1].opened + e[2].opened == 2);
     assert_int_equal(listener_stats_of(w->listener).refused_total, 1);
     for (size_t i = 0; i < 3; i++) {
         conn_free(e[i].conn);

@@ -129,8 +129,7 @@ static void on_who(struct grpc_call *call, struct bytes message)
     if (failed(grpc_call_metadata(call, "x-test", &value))) {
         value = bytes_of("", 0);
     }
-    snprintf(text, sizeof(text), "%s/%s/%s x-test %.*s",
-             p != NULL ? p->identity.institution : "",
+    snprintf(text, sizeof(text), "%s/%s/%s x-test %.*s", p != NULL ? p->identity.institution : "",
              p != NULL ? identity_kind_name(p->identity.kind) : "",
              p != NULL ? p->identity.name : "", (int)value.size, (const char *)value.data);
     grpc_call_reply(call, bytes_text(text));

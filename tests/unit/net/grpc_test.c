@@ -57,8 +57,8 @@ static void start_server(struct world *w)
 {
     assert_false(failed(grpc_server_new(&w->options, &w->echo.server, NULL)));
     struct errtext why;
-    assert_false(failed(
-        grpc_server_listen(w->echo.server, "127.0.0.1:0", w->server_tls, &w->port, &why)));
+    assert_false(
+        failed(grpc_server_listen(w->echo.server, "127.0.0.1:0", w->server_tls, &w->port, &why)));
     snprintf(w->address, sizeof(w->address), "127.0.0.1:%u", w->port);
 }
 
@@ -118,7 +118,7 @@ static int teardown(void **state)
 
 #define RUN_UNTIL(w, seconds, fact)                                                                \
     do {                                                                                           \
-        uint64_t end_ns_ = loop_update_now((w)->loop) + (seconds) * NS_PER_S;                      \
+        uint64_t end_ns_ = loop_update_now((w)->loop) + (seconds)*NS_PER_S;                        \
         while (!(fact) && loop_update_now((w)->loop) < end_ns_) {                                  \
             loop_turn((w)->loop, 20 * NS_PER_MS);                                                  \
         }                                                                                          \
@@ -272,10 +272,8 @@ static void test_cancel_reaches_the_handler(void **state)
     struct many m = {.w = w};
     struct one *one = calloc(1, sizeof(*one));
     one->many = &m;
-    struct grpc_client_request request = {.path = "/test.Echo/Never",
-                                          .message = bytes_text("x"),
-                                          .on_end = on_many_end,
-                                          .ctx = one};
+    struct grpc_client_request request = {
+        .path = "/test.Echo/Never", .message = bytes_text("x"), .on_end = on_many_end, .ctx = one};
     struct grpc_client_call *call = NULL;
     assert_false(failed(grpc_client_call(w->channel, &request, &call, NULL)));
     RUN_UNTIL(w, 2, w->echo.running == 1);
@@ -474,8 +472,7 @@ static void test_closed_port_and_silent_port(void **state)
     /* A TLS client at a cleartext server: neither says anything the other understands. */
     w->options.loop = w->loop;
     assert_false(failed(grpc_server_new(&w->options, &w->echo.server, NULL)));
-    assert_false(
-        failed(grpc_server_listen(w->echo.server, "127.0.0.1:0", NULL, &w->port, NULL)));
+    assert_false(failed(grpc_server_listen(w->echo.server, "127.0.0.1:0", NULL, &w->port, NULL)));
     snprintf(w->address, sizeof(w->address), "127.0.0.1:%u", w->port);
     struct grpc_channel_options o = channel_options(w);
     o.connect_timeout_ns = 300 * NS_PER_MS;

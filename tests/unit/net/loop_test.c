@@ -284,9 +284,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_timers_fire_in_order),       T(test_repeating_timer_until_stopped),
-        T(test_task_reposts_into_next_turn), T(test_hooks_run_each_turn),
-        T(test_no_wake_is_lost),            T(test_signal_arrives_on_the_loop),
+        T(test_timers_fire_in_order),
+        T(test_repeating_timer_until_stopped),
+        T(test_task_reposts_into_next_turn),
+        T(test_hooks_run_each_turn),
+        T(test_no_wake_is_lost),
+        T(test_signal_arrives_on_the_loop),
         T(test_pool_runs_every_job_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@ struct pki_holder {
 void pki_ca_make(struct pki_ca *ca, const char *institution);
 void pki_ca_done(struct pki_ca *ca);
 
-/* A certificate for concordat://concordat.example/test/<institution of ca>/<kind>/<name>, valid from
+/* A certificate for concordat://concordat.example/test/<institution>/<kind>/<name>, valid from
  * now + from_s to now + until_s; localhost, 127.0.0.1 and ::1. */
 struct pki_want {
     enum identity_kind kind;

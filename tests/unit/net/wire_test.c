@@ -31,8 +31,8 @@ static void test_timeouts(void **state)
         {"99999999H", UINT64_MAX},
         {"00000001S", UINT64_C(1000000000)},
     };
-    static const char *const bad[] = {"",   "S",   "1",    "1s",  "1h", "123456789n", "-1S", "+1S",
-                                      " 1S", "1 S", "1.5S", "0x1S", "SS", "1SS"};
+    static const char *const bad[] = {"",    "S",   "1",   "1s",   "1h",   "123456789n", "-1S",
+                                      "+1S", " 1S", "1 S", "1.5S", "0x1S", "SS",         "1SS"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         uint64_t ns = 1;
         assert_false(failed(grpc_timeout_parse(bytes_text(good[i].text), &ns)));
