@@ -253,6 +253,7 @@ static struct node *check_table(struct checker *k, struct node *n, const struct 
     }
     check_keys(k, n->items, n->count, t->row->fields, false);
     count_key_size(k, n, n->token);
+    n->a = NULL; /* the name has been resolved; it is no node of its own */
     n->ref.table = t;
     n->type = t->row;
     if (n->at_most) {
@@ -298,6 +299,7 @@ static struct node *check_index(struct checker *k, struct node *n)
         }
         check_keys(k, n->items, n->count, l->tally->keys, false);
         count_key_size(k, n, n->token);
+        n->a = NULL;
         n->kind = NODE_TALLY;
         n->ref.tally = l->tally;
         n->type = l->tally->type;

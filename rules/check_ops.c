@@ -452,6 +452,7 @@ static struct node *check_in(struct checker *k, struct node *n)
         struct node *keys[1] = {n->a};
         check_keys(k, keys, 1, t->row->fields, false);
         n->a = keys[0];
+        n->b = NULL; /* the name has been resolved; it is no node of its own */
         n->kind = NODE_IN_TABLE;
         n->ref.table = t;
         size_t size = type_is_text(n->a->type) ? (size_t)n->a->type->size_max * 2 + 2 : 16;
