@@ -29,27 +29,36 @@ static uint64_t packet_term(const struct packet *p)
     return 0;
 }
 
+/* Is index^term something else than what is committed here? While a snapshot is being installed
+ * the core knows nothing but the snapshot. */
+static bool denies(const struct consensus *c, uint64_t index, uint64_t term)
+{
+    if (c->installing) {
+        return index == c->pending.index && term != c->pending.term;
+    }
+    uint64_t ours = index <= c->commit ? consensus_term_at(c, index) : 0;
+    return ours != 0 && ours != term;
+}
+
 /* Does a message of a leader, not late, deny what is committed here? No leader that was elected
  * can (Leader Completeness, section 5.4.3 of the Raft paper), and the core would stop or, in the
  * part of the log that it no longer has, follow. */
 static bool denies_committed(const struct consensus *c, const struct packet *p)
 {
     const struct raft_append_entries *ae = &p->m.append_entries;
-    if (p->kind != PACKET_APPEND || c->installing || ae->term < raft_current_term(&c->raft)) {
+    const struct raft_install_snapshot *is = &p->m.install_snapshot;
+    uint64_t term = raft_current_term(&c->raft);
+    if (p->kind == PACKET_INSTALL && is->term >= term) {
+        return denies(c, is->last_index, is->last_term);
+    }
+    if (p->kind != PACKET_APPEND || ae->term < term) {
         return false;
     }
-    uint64_t prev = ae->prev_log_index;
-    const struct memlog_item *item = memlog_at(&c->log, prev);
-    if (item != NULL && prev <= c->commit && item->term != ae->prev_log_term) {
-        return true;
+    bool denied = ae->prev_log_index > 0 && denies(c, ae->prev_log_index, ae->prev_log_term);
+    for (uint32_t i = 0; i < ae->n_entries && !denied; i++) {
+        denied = denies(c, ae->prev_log_index + 1 + i, p->entries[i]->term);
     }
-    for (uint32_t i = 0; i < ae->n_entries && prev + 1 + i <= c->commit; i++) {
-        item = memlog_at(&c->log, prev + 1 + i);
-        if (item != NULL && item->term != p->entries[i]->term) {
-            return true;
-        }
-    }
-    return false;
+    return denied;
 }
 
 static err check_against_state(const struct consensus *c, const struct packet *p,

@@ -112,6 +112,13 @@ static void committed_entries_are_not_replaced(void **state)
     uint64_t below = consensus_term_at(c, commit - 1);
     assert_int_equal(give(l, 3, 2, append(term + 1, commit - 1, below, term + 1)), ERR_CONFLICT);
     assert_int_equal(give(l, 3, 2, append(term + 1, commit, below + 1, 0)), ERR_CONFLICT);
+    struct packet *p = packet_new(PACKET_INSTALL);
+    p->m.type = RAFT_INSTALL_SNAPSHOT;
+    p->m.install_snapshot = (struct raft_install_snapshot){
+        .term = term + 1, .last_index = commit, .last_term = below + 1};
+    p->snapshot = (struct consensus_snapshot){.index = commit, .term = below + 1, .conf_index = 1};
+    p->snapshot.conf = entry_ref(l->nodes[2].entries[0]);
+    assert_int_equal(give(l, 3, 2, p), ERR_CONFLICT);
     assert_int_equal(give(l, 3, 2, append(1, commit - 1, 1, 1)), ERR_OK);
     assert_int_equal(consensus_term_at(c, commit), term);
     lab_free(l);

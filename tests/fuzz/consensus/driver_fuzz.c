@@ -1,0 +1,223 @@
+/* A running node among peers that lie: well-formed packets with any content in any order, between
+ * writes that are done late, time that passes, commands, reads and snapshots. The node goes on, and
+ * what it has applied stays applied. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/cursor.h"
+#include "base/mem.h"
+#include "base/require.h"
+#include "tests/unit/consensus/lab.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { OPS_MAX = 200, ENTRIES_MAX = 4 };
+
+/* A number near one that means something to the node, or anything. */
+static uint64_t number(struct cursor *in, uint64_t base)
+{
+    int8_t delta = (int8_t)cursor_u8(in);
+    if (delta == -128) {
+        return cursor_u64(in) % RAFT_NUMBER_MAX;
+    }
+    int64_t n = (int64_t)base + delta % 4;
+    return n < 0 ? 0 : (uint64_t)n;
+}
+
+static uint64_t index_of(struct cursor *in, const struct consensus *c)
+{
+    uint8_t choice = cursor_u8(in);
+    uint64_t base = choice % 4 == 0   ? memlog_last(&c->log)
+                    : choice % 4 == 1 ? c->commit
+                    : choice % 4 == 2 ? c->log.first
+                                      : 1;
+    return number(in, base);
+}
+
+static struct entry *some_entry(struct cursor *in, uint64_t term)
+{
+    uint8_t type = cursor_u8(in);
+    if (type % 4 == 0) {
+        struct conf conf = {.count = 1u + cursor_u8(in) % 4};
+        struct buf bytes;
+        for (uint32_t i = 0; i < conf.count; i++) {
+            uint8_t bits = cursor_u8(in);
+            conf.servers[i].id = 1 + i + (bits & 2);
+            conf.servers[i].member = bits & 1 ? CONSENSUS_VOTER : CONSENSUS_STANDBY;
+        }
+        buf_init(&bytes, CONF_BYTES_MAX);
+        conf_encode(&conf, &bytes);
+        struct entry *e = entry_new(term, ENTRY_CHANGE, buf_bytes(&bytes));
+        buf_done(&bytes);
+        return e;
+    }
+    return entry_new(term, type % 4 == 1 ? ENTRY_BARRIER : ENTRY_COMMAND, bytes_text("payload"));
+}
+
+static void fill_append(struct cursor *in, const struct consensus *c, struct packet *p)
+{
+    struct raft_append_entries *m = &p->m.append_entries;
+    m->term = number(in, c->term);
+    m->prev_log_index = index_of(in, c);
+    m->prev_log_term = number(in, consensus_term_at(c, m->prev_log_index));
+    m->leader_commit = index_of(in, c);
+    m->n_entries = cursor_u8(in) % (ENTRIES_MAX + 1);
+    p->entries = mem_new(ENTRIES_MAX, sizeof *p->entries);
+    for (uint32_t i = 0; i < m->n_entries; i++) {
+        p->entries[i] = some_entry(in, number(in, c->term));
+    }
+}
+
+static void fill_install(struct cursor *in, const struct consensus *c, struct packet *p)
+{
+    struct raft_install_snapshot *m = &p->m.install_snapshot;
+    m->term = number(in, c->term);
+    m->last_index = index_of(in, c);
+    m->last_term = number(in, c->term);
+    p->snapshot.index = m->last_index;
+    p->snapshot.term = m->last_term;
+    p->snapshot.conf_index = index_of(in, c);
+    p->snapshot.conf = some_entry(in, 1);
+}
+
+static struct packet *some_packet(struct cursor *in, const struct consensus *c, uint64_t from)
+{
+    static const enum packet_kind kinds[] = {
+        PACKET_APPEND,  PACKET_APPEND_RESULT, PACKET_VOTE, PACKET_VOTE_RESULT,
+        PACKET_INSTALL, PACKET_TIMEOUT_NOW,   PACKET_READ, PACKET_READ_ACK,
+    };
+    struct packet *p = packet_new(kinds[cursor_u8(in) % 8]);
+    p->from = from;
+    p->m.type = (enum raft_message_type)p->kind;
+    switch (p->kind) {
+    case PACKET_APPEND:
+        fill_append(in, c, p);
+        break;
+    case PACKET_APPEND_RESULT:
+        p->m.append_entries_result.version = 2;
+        p->m.append_entries_result.term = number(in, c->term);
+        p->m.append_entries_result.rejected = cursor_u8(in) % 2 ? index_of(in, c) : 0;
+        p->m.append_entries_result.last_log_index = index_of(in, c);
+        p->m.append_entries_result.features = cursor_u8(in) % 2;
+        break;
+    case PACKET_VOTE:
+        p->m.request_vote.version = 2;
+        p->m.request_vote.term = number(in, c->term);
+        p->m.request_vote.candidate_id = from;
+        p->m.request_vote.last_log_index = index_of(in, c);
+        p->m.request_vote.last_log_term = number(in, c->term);
+        p->m.request_vote.pre_vote = cursor_u8(in) % 2;
+        p->m.request_vote.disrupt_leader = cursor_u8(in) % 2;
+        break;
+    case PACKET_VOTE_RESULT:
+        p->m.request_vote_result.version = 2;
+        p->m.request_vote_result.term = number(in, c->term);
+        p->m.request_vote_result.vote_granted = cursor_u8(in) % 2;
+        p->m.request_vote_result.pre_vote = cursor_u8(in) % 2;
+        break;
+    case PACKET_INSTALL:
+        fill_install(in, c, p);
+        break;
+    case PACKET_TIMEOUT_NOW:
+        p->m.timeout_now.term = number(in, c->term);
+        p->m.timeout_now.last_log_index = index_of(in, c);
+        p->m.timeout_now.last_log_term = number(in, c->term);
+        break;
+    case PACKET_READ:
+    case PACKET_READ_ACK:
+        p->term = number(in, c->term);
+        p->seq = number(in, c->round.seq);
+        break;
+    }
+    return p;
+}
+
+static void apply(struct lab_node *x, uint64_t *state_term)
+{
+    struct consensus_next next;
+    while (!failed(consensus_next(x->c, &next))) {
+        require(next.index == x->applied + 1);
+        require(next.term >= *state_term); /* terms never fall along the log */
+        *state_term = next.term;
+        x->applied = next.index;
+        entry_unref(next.entry);
+        consensus_applied(x->c, next.index);
+    }
+}
+
+static void one_op(struct lab *l, struct cursor *in, uint64_t *state_term)
+{
+    struct lab_node *x = &l->nodes[1];
+    struct consensus_position at;
+    struct packet *p = NULL;
+    enum consensus_answer answer = CONSENSUS_OK;
+    err e = err_ok();
+    switch (cursor_u8(in) % 16) {
+    case 0:
+        lab_timeout(l, 1);
+        break;
+    case 1:
+        l->now_ms += cursor_u8(in);
+        consensus_tick(x->c);
+        break;
+    case 2:
+        answer = consensus_submit(x->c, bytes_text("command"), &at);
+        break;
+    case 3:
+        answer = x->read_count + x->c->round.waiting < LAB_READS_MAX - 1 ? consensus_read(x->c, 1)
+                                                                         : CONSENSUS_BUSY;
+        break;
+    case 4:
+        answer = consensus_snapshot(x->c, cursor_u8(in) % 4, bytes_text("m"));
+        break;
+    case 5:
+        consensus_fetched(x->c, cursor_u8(in) % 8 != 0);
+        break;
+    case 6:
+        answer = consensus_change(x->c, 1 + cursor_u8(in) % 5, CONSENSUS_STANDBY);
+        break;
+    case 7:
+        answer = consensus_transfer(x->c, 1 + cursor_u8(in) % 3);
+        break;
+    case 8:
+        apply(x, state_term);
+        break;
+    case 9:
+    case 10:
+    case 11:
+        if (x->job_count > 0) {
+            lab_sync_one(l, 1);
+        }
+        break;
+    default:
+        p = some_packet(in, x->c, 2 + cursor_u8(in) % 3);
+        e = lab_receive(l, p->from, 1, p);
+        packet_free(p);
+        break;
+    }
+    (void)answer; /* any answer will do */
+    (void)e;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct cursor in = cursor_of(bytes_of(data, size));
+    struct lab *l = mem_new(1, sizeof *l);
+    uint64_t state_term = 0;
+    l->inflight = 4;
+    l->cache_bytes = 20;
+    l->pre_vote = cursor_u8(&in) % 2;
+    lab_init(l, "vvv");
+    for (int i = 0; i < OPS_MAX && cursor_left(&in) > 0; i++) {
+        one_op(l, &in, &state_term);
+        lab_lose_all(l);
+        require(!failed(consensus_check(l->nodes[1].c, NULL))); /* no lie stops a node */
+        if (consensus_wants_reset(l->nodes[1].c)) {
+            break;
+        }
+    }
+    lab_done(l);
+    free(l);
+    return 0;
+}
