@@ -91,6 +91,11 @@ extern const char *const grpc_alpn[];
 /* New connections of the listener on this port use this context. */
 void grpc_server_set_tls(struct grpc_server *server, uint16_t port, struct tls_ctx *tls);
 
+/* Ends the connections whose certificate drop() picks (revoked, or its CA is no longer trusted):
+ * calls on them get on_cancel. A new context alone acts on new handshakes only. */
+void grpc_server_drop(struct grpc_server *server,
+                      bool (*drop)(void *ctx, const struct tls_peer *peer), void *ctx);
+
 /* Graceful end: stops listening, tells clients (GOAWAY in two steps), lets calls in flight
  * finish for grace_ns, then ends the rest with UNAVAILABLE and closes. on_drained runs once, when
  * the last connection is gone. */

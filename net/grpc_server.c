@@ -320,6 +320,18 @@ void grpc_server_set_tls(struct grpc_server *server, uint16_t port, struct tls_c
     }
 }
 
+void grpc_server_drop(struct grpc_server *server,
+                      bool (*drop)(void *ctx, const struct tls_peer *peer), void *ctx)
+{
+    require(drop != NULL);
+    for (struct grpc_session *s = server->sessions.next; s != &server->sessions; s = s->next) {
+        if (s->conn != NULL && s->peer != NULL && drop(ctx, s->peer)) {
+            s->closing = true;
+            conn_abort(s->conn, "the certificate is no longer accepted");
+        }
+    }
+}
+
 struct grpc_server_stats grpc_server_stats_of(const struct grpc_server *server)
 {
     struct grpc_server_stats stats = server->stats;

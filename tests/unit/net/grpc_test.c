@@ -501,6 +501,23 @@ static void test_certificate_is_replaced_under_load(void **state)
     pki_holder_done(&node2);
 }
 
+static bool is_named(void *ctx, const struct tls_peer *peer)
+{
+    return strcmp(peer->identity.name, ctx) == 0;
+}
+
+static void test_revoked_client_is_dropped(void **state)
+{
+    struct world *w = *state;
+    char other[] = "c2", name[] = "c1";
+    grpc_server_drop(w->echo.server, is_named, other);
+    loop_turn(w->loop, 50 * NS_PER_MS);
+    assert_true(grpc_channel_is_up(w->channel));
+    grpc_server_drop(w->echo.server, is_named, name);
+    RUN_UNTIL(w, 2, w->downs == 1);
+    assert_int_equal(grpc_server_stats_of(w->echo.server).conns, 0);
+}
+
 static void test_limit_of_connections_of_one_identity(void **state)
 {
     struct world *w = *state;
@@ -556,6 +573,7 @@ int main(void)
         T(test_lost_server_ends_calls),
         T(test_freed_channel_cancels_calls),
         T(test_certificate_is_replaced_under_load),
+        T(test_revoked_client_is_dropped),
         ALONE(test_wrong_identities),
         ALONE(test_closed_port_and_silent_port),
         ALONE(test_limit_of_connections_of_one_identity),
