@@ -52,16 +52,17 @@ static err write_sign_key(const struct given *g, const char *what, const char *p
 {
     char pub_path[PATH_BYTES_MAX];
     uint8_t public[SIGN_PUBLIC_SIZE];
-    char text[SIGN_PUBLIC_TEXT_SIZE + 1];
+    char text[SIGN_PUBLIC_TEXT_SIZE];
+    char line[SIGN_PUBLIC_TEXT_SIZE + 1];
     struct sign_key *key = sign_key_generate();
     make_way(g, path);
     err e = sign_key_write(key, path, reterr);
     if (!failed(e)) {
         sign_key_public(key, public);
         sign_public_print(public, text);
-        strcat(text, "\n");
+        snprintf(line, sizeof line, "%s\n", text);
         snprintf(pub_path, sizeof pub_path, "%s.pub", path);
-        e = keyfile_write_public(pub_path, bytes_text(text), reterr);
+        e = keyfile_write_public(pub_path, bytes_text(line), reterr);
     }
     sign_key_free(key);
     if (!failed(e)) {
