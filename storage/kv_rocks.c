@@ -20,6 +20,7 @@ enum {
     BLOCK_BYTES = 16 << 10,
     TABLE_FORMAT = 5,
     TABLE_FILE_BYTES = 32 << 20,
+    ARENA_BYTES = 128 << 10, /* steps in which a memtable grows: many families share the buffer */
 };
 
 struct kv {
@@ -131,6 +132,7 @@ static rocksdb_options_t *options_of_family(const struct kv *kv, const struct kv
     }
     rocksdb_options_set_block_based_table_factory(x, table);
     rocksdb_options_set_write_buffer_size(x, write_buffer);
+    rocksdb_options_set_arena_block_size(x, ARENA_BYTES);
     rocksdb_options_set_target_file_size_base(x, TABLE_FILE_BYTES);
     rocksdb_options_set_compression(x, rocksdb_lz4_compression);
     rocksdb_block_based_options_destroy(table);
