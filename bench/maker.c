@@ -138,7 +138,7 @@ static err put_args(struct maker *m, const struct transfer *t, struct errtext *r
     buf_clear(&m->json);
     buf_printf(&m->json, "{\"debtor\":\"%s\",\"creditor\":\"%s\",\"amount\":\"%u.%02u EUR\"}",
                debtor, creditor, t->cents / 100, t->cents % 100);
-    return rules_args_from_json(m->program, bytes_text("transfer"), buf_bytes(&m->json), &m->args,
+    return rules_args_from_json(m->program, bytes_text("pay"), buf_bytes(&m->json), &m->args,
                                 reterr);
 }
 
@@ -151,7 +151,7 @@ static err make_events(struct maker *m, struct made *made, struct errtext *reter
         size_t before = m->args.size;
         TRY(put_args(m, &made->transfers[i], reterr));
         m->events[i] = (struct event){.contract = m->contract,
-                                      .action = bytes_text("transfer"),
+                                      .action = bytes_text("pay"),
                                       .args = {NULL, m->args.size - before}};
     }
     if (m->args.overflow) {

@@ -18,7 +18,7 @@ static const char HELP[] =
     "before it is built and signed to its committed answer. bench/run calls it with a lab's "
     "files.\n"
     "\n"
-    "  --contract FILE    contract text with the event 'transfer'; --party-key FILE signs\n"
+    "  --contract FILE    contract text with the event 'pay'; --party-key FILE signs\n"
     "  --clients N        connections (1)          --in-flight N  requests of each under way (1)\n"
     "  --events N         events a request (1)     --accounts N   accounts that take part (1000)\n"
     "  --seconds N        measured (10)            --warmup N     seconds before that (2)\n"
