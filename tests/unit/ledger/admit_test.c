@@ -84,7 +84,7 @@ static void malformed_and_unsigned(void **state)
     struct bytes envelope = world_envelope(w, &plan);
     refused(w, bytes_of(NULL, 0), REASON_MALFORMED, "body: missing");
     refused(w, bytes_of(envelope.data, envelope.size / 2), REASON_MALFORMED,
-            "not a protobuf message");
+            "envelope: not a protobuf message");
     struct buf bare;
     buf_init(&bare, 4096);
     envelope_encode(body_of(w, envelope), NULL, 0, &bare);
