@@ -226,6 +226,37 @@ static void snapshots_come_back(void **state)
     packet_free(q);
 }
 
+/* The bytes themselves: nodes of different builds must understand each other. */
+static void the_format_stays(void **state)
+{
+    (void)state;
+    static const uint8_t vote[] = {1, 3, 2, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0,
+                                   0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 7, 3};
+    static const uint8_t head[] = {
+        1,    1,    0,                                            /* frame, kind, message */
+        0,    0,    0,    0,    0,    0,    0,    9,              /* term */
+        0,    0,    0,    0,    0,    0,    0,    41,             /* previous index */
+        0,    0,    0,    0,    0,    0,    0,    5,              /* previous term */
+        0,    0,    0,    0,    0,    0,    0,    40,             /* commit */
+        0x11, 0x22, 0x10, 0xf4, 0x7d, 0xe9, 0x81, 0x15,           /* clock */
+        0,    0,    0,    3,                                      /* entries */
+        0,    0,    0,    0,    0,    0,    0,    6,              /* the first one's term */
+        1,    0,    0,    0,    5,    'b',  'l',  'o',  'c', 'k', /* type, size, bytes */
+    };
+    struct packet *p = sample(PACKET_VOTE);
+    struct buf b = encoded(p);
+    assert_int_equal(b.size, sizeof vote);
+    assert_memory_equal(b.data, vote, sizeof vote);
+    buf_done(&b);
+    packet_free(p);
+    p = sample(PACKET_APPEND);
+    b = encoded(p);
+    assert_int_equal(b.size, sizeof head + (13 + 24) + (13 + 8));
+    assert_memory_equal(b.data, head, sizeof head);
+    buf_done(&b);
+    packet_free(p);
+}
+
 static void every_cut_and_every_addition_is_refused(void **state)
 {
     (void)state;
@@ -430,6 +461,7 @@ int main(void)
         cmocka_unit_test(scalars_come_back),
         cmocka_unit_test(each_flag_of_a_vote_comes_back),
         cmocka_unit_test(snapshots_come_back),
+        cmocka_unit_test(the_format_stays),
         cmocka_unit_test(every_cut_and_every_addition_is_refused),
         cmocka_unit_test(unknown_versions_and_kinds_are_refused),
         cmocka_unit_test(numbers_out_of_range_are_refused),

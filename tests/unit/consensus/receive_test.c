@@ -202,6 +202,44 @@ static void refused_pre_votes_tell_our_term(void **state)
     lab_free(l);
 }
 
+/* Trap T7: entry 1 once more, for a log that has been compacted. */
+static void late_first_entries_are_dropped(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vvv");
+    struct consensus *c = l->nodes[2].c;
+    lab_command(l, 1, 10);
+    lab_settle(l, 1, LAB_ALL);
+    assert_int_equal(consensus_snapshot(c, 0, bytes_text("manifest")), CONSENSUS_OK);
+    lab_sync(l, 2);
+    assert_true(c->log.first > 1);
+    uint64_t steps = c->counters.steps;
+    assert_int_equal(give(l, 1, 2, append(c->term, 0, 0, 1)), ERR_OK);
+    assert_int_equal(c->counters.stale_first, 1);
+    assert_int_equal(c->counters.steps, steps);
+    lab_free(l);
+}
+
+/* Trap T8: a configuration in the middle of a message is recorded where it stands. */
+static void configurations_come_first_in_their_message(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vvvs");
+    struct consensus *c = l->nodes[4].c;
+    lab_command(l, 1, 10);
+    lab_deliver(l, LAB_BIT(1) | LAB_BIT(2) | LAB_BIT(3), 6);
+    assert_int_equal(consensus_change(l->nodes[1].c, 3, CONSENSUS_STANDBY), CONSENSUS_OK);
+    uint64_t index = memlog_last(&l->nodes[1].c->log);
+    lab_deliver(l, LAB_BIT(1) | LAB_BIT(2), 6);
+    lab_timeout(l, 1);
+    lab_deliver(l, LAB_ALL, 1);
+    lab_settle(l, 1, LAB_ALL);
+    assert_true(c->counters.splits > 0);
+    assert_int_equal(c->raft.configuration_committed_index, index);
+    assert_int_equal(c->raft.configuration_uncommitted_index, 0);
+    lab_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +252,8 @@ int main(void)
         cmocka_unit_test(old_rejections_are_dropped),
         cmocka_unit_test(replies_to_earlier_terms_say_nothing),
         cmocka_unit_test(refused_pre_votes_tell_our_term),
+        cmocka_unit_test(late_first_entries_are_dropped),
+        cmocka_unit_test(configurations_come_first_in_their_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
