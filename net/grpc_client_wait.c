@@ -18,7 +18,9 @@ err grpc_channel_wait(struct grpc_channel *channel, struct errtext *reterr)
     }
     const char *reason = grpc_channel_reason(channel);
     enum err_code code = ERR_IO;
-    if (strstr(reason, "refused: ") != NULL || strstr(reason, "node") != NULL) {
+    bool wrong_server =
+        strncmp(reason, "the server is ", 14) == 0 || strncmp(reason, "the server's ", 13) == 0;
+    if (wrong_server || strstr(reason, "refused: ") != NULL) {
         code = ERR_DENIED;
     } else if (strstr(reason, "too long") != NULL) {
         code = ERR_TIMEOUT;
