@@ -122,17 +122,17 @@ def recorded(bench):
     """What the ledger says, in the shape of settle()."""
     months = {}
     for row in rows(bench, "interval"):
-        when = datetime.datetime.fromisoformat(row["keys"][0].replace("Z", "+00:00"))
+        when = datetime.datetime.fromisoformat(row["key"][0].replace("Z", "+00:00"))
         key = when.astimezone(ZONE).strftime("%Y-%m")
         month = months.setdefault(key, {"pairs": {}, "s": {}, "made": 0, "used": 0, "slots": 0})
         month["made"] += mwh(row["row"]["made"])
         month["used"] += mwh(row["row"]["used"])
         month["slots"] += 1
     for row in rows(bench, "supply"):
-        period, p, c = row["keys"]
+        period, p, c = row["key"]
         months[period[:7]]["pairs"][f"{p}>{c}"] = mwh(row["row"]["energy"])
     for row in rows(bench, "surplus"):
-        period, p = row["keys"]
+        period, p = row["key"]
         months[period[:7]]["s"][p] = mwh(row["row"]["energy"])
     return months
 

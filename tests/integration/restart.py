@@ -65,7 +65,8 @@ def wait_listening(bench, name, deadline):
                 return
         except OSError:
             time.sleep(0.01)
-        check(bench.lab.pid(name), f"{name} has not stopped by itself")
+        if not bench.lab.pid(name):
+            raise AssertionError(f"{name} has stopped by itself")
     raise AssertionError(f"{name} does not listen")
 
 
