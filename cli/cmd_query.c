@@ -256,12 +256,41 @@ static json_t *line_json(const struct trial_balance_line *t)
                      (json_int_t)t->sum_quanta);
 }
 
+enum { TOTALS_MAX = 256, TOTAL_NAME_MAX = 96 };
+
+/* All families of one contract and measure together: a transfer may go from one to another. */
+struct total {
+    char contract[TOTAL_NAME_MAX], measure[TOTAL_NAME_MAX];
+    int64_t sum;
+};
+
 struct trial {
     struct session *s;
     json_t *lines;
+    struct total totals[TOTALS_MAX];
+    size_t total_count;
     uint64_t height;
-    bool balanced;
 };
+
+static err add_total(struct trial *t, const struct trial_balance_line *l)
+{
+    struct total one = {.sum = l->sum_quanta};
+    snprintf(one.contract, sizeof one.contract, "%.*s", TEXT(l->contract));
+    snprintf(one.measure, sizeof one.measure, "%.*s", TEXT(l->measure));
+    for (size_t i = 0; i < t->total_count; i++) {
+        struct total *have = &t->totals[i];
+        if (strcmp(have->contract, one.contract) == 0 && strcmp(have->measure, one.measure) == 0) {
+            return __builtin_add_overflow(have->sum, one.sum, &have->sum)
+                       ? err_fail(&t->s->why, ERR_LIMIT, "the sums of %s overflow", one.contract)
+                       : err_ok();
+        }
+    }
+    if (t->total_count == TOTALS_MAX) {
+        return err_fail(&t->s->why, ERR_LIMIT, "more than %d contracts and measures", TOTALS_MAX);
+    }
+    t->totals[t->total_count++] = one;
+    return err_ok();
+}
 
 static err trial_page(struct trial *t, bool *ret_more)
 {
@@ -276,12 +305,11 @@ static err trial_page(struct trial *t, bool *ret_more)
     TRY(trial_balance_reply_decode(answer, &s->arena, &r, &s->why));
     for (size_t i = 0; i < r->line_count; i++) {
         const struct trial_balance_line *l = &r->lines[i];
-        t->balanced = t->balanced && l->sum_quanta == 0;
+        TRY(add_total(t, l));
         json_array_append_new(t->lines, line_json(l));
         if (!s->given->json) {
-            printf("%-24.*s %-14.*s %9llu %20.*s %20.*s %6lld\n", TEXT(l->contract),
-                   TEXT(l->family), (unsigned long long)l->accounts, TEXT(l->debit),
-                   TEXT(l->credit), (long long)l->sum_quanta);
+            printf("%-24.*s %-14.*s %9llu %20.*s %20.*s\n", TEXT(l->contract), TEXT(l->family),
+                   (unsigned long long)l->accounts, TEXT(l->debit), TEXT(l->credit));
         }
     }
     t->height = r->at.height;
@@ -289,36 +317,52 @@ static err trial_page(struct trial *t, bool *ret_more)
     return err_ok();
 }
 
+static bool show_totals(const struct trial *t)
+{
+    bool balanced = true;
+    json_t *totals = json_array();
+    for (size_t i = 0; i < t->total_count; i++) {
+        const struct total *one = &t->totals[i];
+        balanced = balanced && one->sum == 0;
+        json_array_append_new(totals, json_pack("{s:s,s:s,s:I}", "contract", one->contract,
+                                                "measure", one->measure, "sum",
+                                                (json_int_t)one->sum));
+        if (!t->s->given->json) {
+            printf("%-24s all accounts in %s sum to %lld\n", one->contract, one->measure,
+                   (long long)one->sum);
+        }
+    }
+    if (t->s->given->json) {
+        show_json_line(json_pack("{s:I,s:b,s:O,s:O}", "height", (json_int_t)t->height, "balanced",
+                                 balanced, "lines", t->lines, "totals", totals));
+    } else {
+        printf("%s at height %llu\n", balanced ? "balanced" : "NOT BALANCED",
+               (unsigned long long)t->height);
+    }
+    json_decref(totals);
+    return balanced;
+}
+
 static int run_trial(const struct given *g)
 {
     struct session s;
-    struct trial t = {.s = &s, .balanced = true};
+    struct trial t = {.s = &s};
     int code = session_open(g, &s);
     if (code != EXIT_DONE) {
         return code;
     }
     t.lines = json_array();
     if (!g->json) {
-        printf("%-24s %-14s %9s %20s %20s %6s\n", "CONTRACT", "FAMILY", "ACCOUNTS", "DEBIT",
-               "CREDIT", "SUM");
+        printf("%-24s %-14s %9s %20s %20s\n", "CONTRACT", "FAMILY", "ACCOUNTS", "DEBIT", "CREDIT");
     }
     err e = err_ok();
     for (bool more = true; more && !failed(e);) {
         e = trial_page(&t, &more);
     }
-    if (failed(e)) {
-        json_decref(t.lines);
-        return session_fail(&s, e);
-    }
-    if (g->json) {
-        show_json_line(json_pack("{s:I,s:b,s:O}", "height", (json_int_t)t.height, "balanced",
-                                 t.balanced, "lines", t.lines));
-    } else {
-        printf("%s at height %llu\n", t.balanced ? "every family sums to zero" : "NOT BALANCED",
-               (unsigned long long)t.height);
-    }
+    bool balanced = !failed(e) && show_totals(&t);
     json_decref(t.lines);
-    return session_close(&s, t.balanced ? EXIT_DONE : EXIT_REFUSED);
+    return failed(e) ? session_fail(&s, e)
+                     : session_close(&s, balanced ? EXIT_DONE : EXIT_REFUSED);
 }
 
 const struct command TRIAL_BALANCE = {
@@ -326,8 +370,9 @@ const struct command TRIAL_BALANCE = {
     "",
     0,
     0,
-    "Sums all accounts of each family: every sum must be zero\n\n"
-    "Exit 1 when a sum is not zero.",
+    "Sums all accounts: every contract and measure must give zero\n\n"
+    "A transfer may go from one family of a contract to another (a payment and its tax), so the\n"
+    "families of a measure are summed together. Exit 1 when a sum is not zero.",
     READ_OPTIONS,
     "  concordat trial-balance\n",
     run_trial};
