@@ -70,6 +70,12 @@ def wait_listening(bench, name, deadline):
     raise AssertionError(f"{name} does not listen")
 
 
+def cpu_seconds(bench, name):
+    with open(f"/proc/{bench.lab.pid(name)}/stat", encoding="utf-8") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory_mb(bench, name):
     with open(f"/proc/{bench.lab.pid(name)}/status", encoding="utf-8") as f:
         text = f.read()
@@ -97,6 +103,7 @@ def wait_served(bench, name, began, limit):
     deadline = began + 10 * limit
     wait_listening(bench, name, deadline)
     times = {"listens": time.time() - began}
+    print(f"{name} took {cpu_seconds(bench, name):.2f} s of CPU to start")
     facts = None
     while facts is None and time.time() < deadline:
         facts = bench.status(name)[1]
