@@ -106,7 +106,7 @@ static void a_rolled_back_request_schedules_nothing(void **state)
     const struct ledger_result *r = world_apply(w, NULL, 0);
     assert_int_equal(r->timers, 2);
     assert_int_equal(alarms(w), 2);
-    struct ledger_records_query q = {.from = 2};
+    struct ledger_records_query q = {.from = 4};
     struct ledger_records records;
     struct errtext why;
     assert_false(failed(ledger_query_records(w->ledger, &q, &w->arena, &records, &why)));
