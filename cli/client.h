@@ -1,7 +1,8 @@
 /* Calls to the nodes of a profile: mutual TLS, the node's certificate checked against its name, and
  * patience. A call is sent to one node; when that node does not answer, or answers that another one
- * may, the same bytes go to the next node, with growing pauses, until an answer comes or nothing has
- * been answered for the client's deadline. Requests have identities, so the same bytes twice is safe.
+ * may, the same bytes go to the next node, with growing pauses, until an answer comes or nothing
+ * has been answered for the client's deadline. Requests have identities, so sending the same bytes
+ * twice is safe.
  *
  *   start --> sent --> ANSWERED | REFUSED
  *               ^--- again, at the next node --- no answer, "yes", "later"

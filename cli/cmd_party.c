@@ -106,7 +106,7 @@ const struct command KEY_ADD = {"key add",
                                 1,
                                 "Registers one more key of a party",
                                 OPTIONS,
-                                "  concordat key add enedis --key new.key.pub --as energie.officer\n",
+                                "  concordat key add enedis --key new.pub --as energie.officer\n",
                                 run_key_add};
 
 const struct command KEY_REVOKE = {

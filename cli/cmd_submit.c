@@ -30,7 +30,7 @@ static const struct option OPTIONS[] = {
      "{\"contract\": C, \"action\": A, \"args\": {...}, \"legal\": DATE};\n"
      "contract and action default to the arguments; - is standard input", false},
     {"atomic", NULL, "all events are accepted, or none has an effect", false},
-    {"legal-date", "DATE", "the date whose rules apply; default as the contract computes it", false},
+    {"legal-date", "DATE", "whose rules apply; default as the contract computes it", false},
     {"request-id", "HEX", "16 bytes; the same command then is the same request", false},
     REGISTRY_OPTION,
     SESSION_OPTIONS,

@@ -27,7 +27,8 @@ struct import_reason {
 };
 
 struct import_counts {
-    size_t accepted, rejected, faults, skipped; /* events, which are slots; skipped: had an answer */
+    /* Events, one a slot; skipped: their request had been answered before this run. */
+    size_t accepted, rejected, faults, skipped;
     size_t requests, requests_done;
     size_t readings, readings_done;
     struct import_reason reasons[IMPORT_REASONS_MAX]; /* also of skipped events */

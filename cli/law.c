@@ -85,7 +85,7 @@ static err fetch(struct law *law, uint64_t version)
     struct rules_program *program = compile(r->text, label, law->registry);
     if (program == NULL) {
         return err_fail(&s->why, ERR_INVALID,
-                        "%s does not compile here; if the ledger has more measures, give --registry",
+                        "%s does not compile here; if the ledger has more measures: --registry",
                         label);
     }
     law->programs[law->count++] = program;

@@ -26,7 +26,7 @@ struct law {
 err law_registry(const struct given *g, struct rules_registry **ret,
                  struct errtext *reterr) ERR_MUST_USE;
 
-/* Compiles a text file; on failure it was said why ("FILE:LINE:COLUMN: ...") and NULL is returned. */
+/* Compiles a text file. NULL on failure: it was said why ("FILE:LINE:COLUMN: ..."). */
 struct rules_program *law_compile_file(const char *path, const struct rules_registry *registry);
 
 /* Fetches and compiles the latest version. DENIED: no such contract; TIMEOUT; INVALID. On failure
