@@ -101,6 +101,7 @@ struct consensus_options {
     uint32_t inflight;        /* entries under way to a follower: BLOCKS_IN_FLIGHT_MAX */
     uint64_t cache_bytes_max; /* payloads kept in memory: LOG_CACHE_BYTES_MAX */
     bool pre_vote;            /* true */
+    bool snapshots;           /* the host can fetch and install them; else offers are refused */
 #ifdef CONSENSUS_TEST_SWITCHES
     uint32_t switches_off; /* enum guard in driver.h: guards to do without */
 #endif
@@ -150,7 +151,8 @@ err consensus_check(const struct consensus *c, struct errtext *reterr) ERR_MUST_
 /* ---- events ---- */
 
 /* A frame from the authenticated peer `from`. The bytes are borrowed. INVALID: malformed, refused,
- * nothing changed; cut the link and count it. UNSUPPORTED: a version we do not have. CONFLICT: the
+ * nothing changed; cut the link and count it. UNSUPPORTED: a version we do not have, or a snapshot
+ * that this host cannot install. CONFLICT: the
  * peer contradicts what is committed, or claims to lead the term that we lead: nothing was
  * followed; raise the alarm. */
 err consensus_receive(struct consensus *c, uint64_t from, struct bytes frame,

@@ -71,6 +71,10 @@ static err check_against_state(const struct consensus *c, const struct packet *p
         return err_fail(reterr, ERR_INVALID, "node %llu jumps from term %llu to %llu", from,
                         (unsigned long long)term, (unsigned long long)theirs);
     }
+    if (p->kind == PACKET_INSTALL && !c->options.snapshots) {
+        return err_fail(reterr, ERR_UNSUPPORTED, "node %llu offers a snapshot, which we never take",
+                        from);
+    }
     bool leads = p->kind == PACKET_APPEND || p->kind == PACKET_INSTALL;
     if (leads && theirs == term && core_role(c) == CONSENSUS_LEADER) {
         return err_fail(reterr, ERR_CONFLICT, "node %llu claims to lead term %llu, as we do", from,

@@ -578,6 +578,7 @@ void node_start(struct node *x)
         .inflight = s->cfg.inflight,
         .cache_bytes_max = s->cfg.cache_bytes,
         .pre_vote = s->cfg.pre_vote,
+        .snapshots = true,
         .switches_off = s->switches_off,
     };
     restart_memory(x);

@@ -198,6 +198,7 @@ void lab_up(struct lab *l, uint64_t id)
         .inflight = l->inflight,
         .cache_bytes_max = l->cache_bytes,
         .pre_vote = l->pre_vote,
+        .snapshots = true,
 #ifdef CONSENSUS_TEST_SWITCHES
         .switches_off = l->switches_off,
 #endif

@@ -202,6 +202,27 @@ static void refused_pre_votes_tell_our_term(void **state)
     lab_free(l);
 }
 
+/* A host that has no way to fetch one is never asked to. */
+static void snapshots_nobody_can_install_are_refused(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct lab *l = lab_led("vvv");
+        struct consensus *c = l->nodes[2].c;
+        c->options.snapshots = i == 1;
+        struct packet *p = packet_new(PACKET_INSTALL);
+        p->m.type = RAFT_INSTALL_SNAPSHOT;
+        p->m.install_snapshot = (struct raft_install_snapshot){
+            .term = c->term, .last_index = memlog_last(&c->log) + 9, .last_term = c->term};
+        p->snapshot = (struct consensus_snapshot){
+            .index = p->m.install_snapshot.last_index, .term = c->term, .conf_index = 1};
+        p->snapshot.conf = entry_ref(l->nodes[2].entries[0]);
+        assert_int_equal(give(l, 1, 2, p), i == 1 ? ERR_OK : ERR_UNSUPPORTED);
+        assert_int_equal(l->nodes[2].fetches, i);
+        lab_free(l);
+    }
+}
+
 /* Trap T7: entry 1 once more, for a log that has been compacted. */
 static void late_first_entries_are_dropped(void **state)
 {
@@ -252,6 +273,7 @@ int main(void)
         cmocka_unit_test(old_rejections_are_dropped),
         cmocka_unit_test(replies_to_earlier_terms_say_nothing),
         cmocka_unit_test(refused_pre_votes_tell_our_term),
+        cmocka_unit_test(snapshots_nobody_can_install_are_refused),
         cmocka_unit_test(late_first_entries_are_dropped),
         cmocka_unit_test(configurations_come_first_in_their_message),
     };
