@@ -45,6 +45,8 @@ void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct 
         reply.outcomes[i] = (struct event_outcome){
             .position = from->position,
             .end = end_of(from->end),
+            .contract = from->contract,
+            .action = from->action,
             .contract_version = from->contract_version,
             .clause = from->clause,
             .text = from->text,

@@ -173,6 +173,7 @@ def main(test, **defaults):
                                                           os.path.join(ROOT, "build")))
     parser.add_argument("--keep", action="store_true", help="leave the folder of the test")
     for name, value in defaults.items():
+        name = name.replace("_", "-")
         if isinstance(value, bool):
             parser.add_argument("--" + name, action="store_true", default=value)
         else:
