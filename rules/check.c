@@ -133,6 +133,10 @@ static void bind_arguments(struct checker *k, struct event *e)
     k->key_size_max = 0;
     k->tallies = (struct pointers){0};
     for (uint32_t i = 0; i < e->arg_count; i++) {
+        if (lex_reserved(e->args[i].name)) {
+            compile_fail(k->c, e->args[i].token, "'%.*s' is a word of the language and cannot be "
+                         "an argument", BYTES_ARG(e->args[i].name));
+        }
         struct local *l = check_bind(k, e->args[i].name, e->args[i].token, e->args[i].type);
         require(l->slot == i);
         l->optional = e->args[i].optional;

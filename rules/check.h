@@ -86,6 +86,9 @@ const struct type *check_join(struct checker *k, uint32_t token, const struct ty
 /* Converts an amount or int to a scale: folds literals, else a node; `always` also for factor 1. */
 struct node *check_convert(struct checker *k, struct node *n, const struct type *to, bool always);
 
+/* No text may stand for a party (rule A3). */
+void check_party(struct checker *k, const struct node *n);
+
 /* No ratio may stand here. */
 void check_no_ratio(struct checker *k, const struct node *n);
 

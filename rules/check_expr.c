@@ -41,6 +41,8 @@ const char *check_type_text(struct checker *k, const struct type *t)
         } else {
             dim_print(k->c->env->registry, &t->unit.dim, &out);
         }
+    } else if (t->kind == TYPE_STRING && t->word_count == 1) {
+        buf_put_text(&out, "a text");
     } else {
         type_print(t, k->c->env->registry, &out);
     }
@@ -223,6 +225,9 @@ void check_keys(struct checker *k, struct node **keys, uint32_t count, const str
         keys[i] = check_expr(k, keys[i], fields[i].type);
         if (k->mode == CHECK_TEST && fields[i].type->kind == TYPE_PARTY) {
             keys[i] = check_coerce(k, keys[i], fields[i].type);
+        }
+        if (fields[i].type->kind == TYPE_PARTY) {
+            check_party(k, keys[i]);
         }
         if (keys[i]->type->kind != fields[i].type->kind) {
             compile_fail(k->c, keys[i]->token, "the key '%.*s' is %s, not %s",

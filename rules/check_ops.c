@@ -135,6 +135,16 @@ struct node *check_convert(struct checker *k, struct node *n, const struct type 
     return convert;
 }
 
+static const char *words_text(struct checker *k, const struct type *t)
+{
+    struct bytes text = bytes_text("");
+    for (uint32_t i = 0; i < t->word_count; i++) {
+        text = compile_printf(k->c, "%.*s%s%.*s", BYTES_ARG(text), i == 0 ? "" : ", ",
+                              BYTES_ARG(t->words[i]));
+    }
+    return (const char *)text.data;
+}
+
 static struct node *coerce_text(struct checker *k, struct node *n, const struct type *want)
 {
     const struct type *have = n->type;
@@ -145,12 +155,12 @@ static struct node *coerce_text(struct checker *k, struct node *n, const struct 
         }
         if (!listed) {
             compile_fail(k->c, n->token, "\"%.*s\" is not one of %s", BYTES_ARG(have->words[i]),
-                         check_type_text(k, want));
+                         words_text(k, want));
         }
     }
     if (want->words != NULL && have->words == NULL) {
         compile_fail(k->c, n->token, "any text may stand here; only %s are allowed",
-                     check_type_text(k, want));
+                     words_text(k, want));
     }
     if (have->size_max > want->size_max) {
         compile_fail(k->c, n->token, "this may be %u bytes long; there is room for %u",
@@ -222,6 +232,14 @@ static bool coerce_party(struct checker *k, struct node *n)
     return true;
 }
 
+void check_party(struct checker *k, const struct node *n)
+{
+    if (n->type->kind == TYPE_STRING) {
+        compile_fail(k->c, n->token, "a text is never a party; parties come from the header, "
+                     "signers, arguments and rows");
+    }
+}
+
 struct node *check_coerce(struct checker *k, struct node *n, const struct type *want)
 {
     check_no_ratio(k, n);
@@ -231,9 +249,8 @@ struct node *check_coerce(struct checker *k, struct node *n, const struct type *
     if (want->kind == TYPE_PARTY && coerce_party(k, n)) {
         return n;
     }
-    if (want->kind == TYPE_PARTY && n->type->kind == TYPE_STRING) {
-        compile_fail(k->c, n->token, "a text is never a party; parties come from the header, "
-                     "signers, arguments and rows");
+    if (want->kind == TYPE_PARTY) {
+        check_party(k, n);
     }
     if (n->type->kind != want->kind || (want->kind == TYPE_RECORD && !type_equal(n->type, want))) {
         compile_fail(k->c, n->token, "%s is expected here, not %s", check_type_text(k, want),

@@ -164,6 +164,10 @@ struct field *parse_fields(struct parser *x, const char *open, const char *close
         if (f->name.data[0] < 'a' || f->name.data[0] > 'z') {
             compile_fail(x->c, f->token, "a field begins with a small letter");
         }
+        if (token_is(&x->c->tokens[f->token], "true") || token_is(&x->c->tokens[f->token], "false") ||
+            token_is(&x->c->tokens[f->token], "null") || token_is(&x->c->tokens[f->token], "in")) {
+            compile_fail(x->c, f->token, "'%.*s' cannot name a field", BYTES_ARG(f->name));
+        }
         f->optional = parse_take(x, "?");
         if (f->optional && keys) {
             compile_fail(x->c, x->at - 1, "a key is always given; it cannot be optional");
