@@ -66,7 +66,9 @@ static enum consensus_member member_of(const struct report *p, uint64_t id)
 static enum node_role role_of(const struct report *p, uint64_t id, bool up, const struct told *t)
 {
     enum consensus_member member = member_of(p, id);
-    bool leads = t != NULL && t->role == CONSENSUS_LEADER && t->term == p->r->term;
+    /* What this node follows counts before the other's own word has come. */
+    bool leads = id == p->s.leader ||
+                 (t != NULL && t->role == CONSENSUS_LEADER && t->term == p->r->term);
     if (!up || member == CONSENSUS_STRANGER) {
         return NODE_ROLE_UNKNOWN;
     }
