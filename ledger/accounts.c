@@ -13,6 +13,14 @@
 
 enum { ACCOUNT_VERSION = 1, POSTING_VERSION = 1, UNIT_BYTES_MAX = 64 };
 
+/* A posting that waits for the end of the block. */
+struct posting_node {
+    struct posting_node *next;
+    uint64_t number;
+    uint32_t size;
+    uint8_t value[];
+};
+
 struct accounts_undo {
     struct ledger_account *account;
     int64_t balance;
@@ -25,6 +33,7 @@ void accounts_init(struct accounts *a, struct kv *kv, const uint64_t map_seed[2]
     *a = (struct accounts){.kv = kv};
     map_init(&a->cache, map_seed[0], map_seed[1]);
     map_init(&a->groups, map_seed[0], map_seed[1]);
+    arena_init(&a->postings, OVERLAY_BYTES_MAX);
     buf_init(&a->value, ROW_BYTES_MAX);
     buf_init(&a->posting_key, ROW_BYTES_MAX);
 }
@@ -54,6 +63,7 @@ void accounts_done(struct accounts *a)
     free(a->dirty);
     free(a->undo);
     free(a->touched);
+    arena_done(&a->postings);
     buf_done(&a->value);
     buf_done(&a->posting_key);
     *a = (struct accounts){0};
@@ -307,8 +317,22 @@ static void touch(struct accounts *a, struct ledger_account *account, uint64_t p
     a->touched[a->touched_count++] = account;
 }
 
-static void post(struct accounts *a, struct kv_batch *batch, const struct posting_place *place,
-                 const struct link *link)
+/* Keeps the value as the account's next posting of this block. */
+static void posting_keep(struct accounts *a, struct ledger_account *account, struct bytes value)
+{
+    struct posting_node *node = arena_new(&a->postings, 1, sizeof(*node) + value.size);
+    node->number = account->count;
+    node->size = (uint32_t)value.size;
+    memcpy(node->value, value.data, value.size);
+    if (account->last == NULL) {
+        account->first = node;
+    } else {
+        account->last->next = node;
+    }
+    account->last = node;
+}
+
+static void post(struct accounts *a, const struct posting_place *place, const struct link *link)
 {
     struct ledger_account *account = link->account;
     bool overflow = __builtin_add_overflow(account->posted, link->quanta, &account->posted);
@@ -336,8 +360,7 @@ static void post(struct accounts *a, struct kv_batch *batch, const struct postin
     buf_put_i64(value, account->posted);
     buf_put_sized(value, link->clause);
     buf_put_sized(value, link->counter);
-    posting_key_of(account_key(account), account->count, &a->posting_key);
-    kv_batch_put(batch, a->kv, FAMILY_POSTINGS, buf_bytes(&a->posting_key), buf_bytes(value));
+    posting_keep(a, account, buf_bytes(value));
     touch(a, account, place->position);
 }
 
@@ -393,7 +416,7 @@ static void touched_root(struct accounts *a, uint8_t ret_root[32])
     memcpy(ret_root, root.bytes, 32);
 }
 
-void accounts_record(struct accounts *a, struct kv_batch *batch, const struct posting_place *place,
+void accounts_record(struct accounts *a, const struct posting_place *place,
                      const struct rules_out *out, uint8_t ret_root[32])
 {
     require(a != NULL);
@@ -405,10 +428,28 @@ void accounts_record(struct accounts *a, struct kv_batch *batch, const struct po
                              (uint32_t)i};
         struct link credit = {account_of(a, p->credit), p->debit, p->clause, p->quanta,
                               (uint32_t)i};
-        post(a, batch, place, &debit);
-        post(a, batch, place, &credit);
+        post(a, place, &debit);
+        post(a, place, &credit);
     }
     touched_root(a, ret_root);
+}
+
+static void account_write(struct accounts *a, struct kv_batch *batch,
+                          struct ledger_account *account)
+{
+    account->committed = account->posted;
+    account->dirty = false;
+    for (const struct posting_node *n = account->first; n != NULL; n = n->next) {
+        posting_key_of(account_key(account), n->number, &a->posting_key);
+        kv_batch_put(batch, a->kv, FAMILY_POSTINGS, buf_bytes(&a->posting_key),
+                     bytes_of(n->value, n->size));
+    }
+    account->first = NULL;
+    account->last = NULL;
+    if (account->count > 0) { /* else only a rolled back evaluation touched it */
+        account_value_put(account, &a->value);
+        kv_batch_put(batch, a->kv, FAMILY_ACCOUNTS, account_key(account), buf_bytes(&a->value));
+    }
 }
 
 void accounts_write(struct accounts *a, struct kv_batch *batch)
@@ -424,17 +465,11 @@ void accounts_write(struct accounts *a, struct kv_batch *batch)
         account->group->sum += (wide_sum)account->posted - account->committed;
     }
     for (size_t i = 0; i < a->dirty_count; i++) {
-        struct ledger_account *account = a->dirty[i];
-        require(account->group->sum == 0);
-        account->committed = account->posted;
-        account->dirty = false;
-        if (account->count == 0) {
-            continue; /* only a rolled back evaluation touched it */
-        }
-        account_value_put(account, &a->value);
-        kv_batch_put(batch, a->kv, FAMILY_ACCOUNTS, account_key(account), buf_bytes(&a->value));
+        require(a->dirty[i]->group->sum == 0);
+        account_write(a, batch, a->dirty[i]);
     }
     a->dirty_count = 0;
+    arena_reset(&a->postings);
     if (a->cache.count > ACCOUNTS_CACHED_MAX) {
         free_values(&a->cache); /* simple and rare: those in use come back by reading */
     }

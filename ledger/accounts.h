@@ -14,6 +14,7 @@
 #ifndef LEDGER_ACCOUNTS_H
 #define LEDGER_ACCOUNTS_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/map.h"
 #include "rules/rules.h"
@@ -36,6 +37,7 @@ struct ledger_account {
     struct account_group *group; /* NULL: never posted to */
     uint64_t record;             /* 1 + position of the record that touched it last */
     bool dirty;
+    struct posting_node *first, *last; /* its postings of this block, by number */
     uint32_t key_size;
     uint8_t key[];
 };
@@ -45,6 +47,7 @@ static inline struct bytes account_key(const struct ledger_account *account)
     return bytes_of(account->key, account->key_size);
 }
 
+struct posting_node;
 struct accounts_undo;
 struct accounts {
     struct kv *kv;     /* not owned */
@@ -57,6 +60,7 @@ struct accounts {
     bool undo_on;
     struct ledger_account **touched; /* by the record being written */
     size_t touched_count, touched_capacity;
+    struct arena postings; /* of this block */
     struct buf value, posting_key;
 };
 
@@ -86,14 +90,14 @@ struct posting_place {
     uint64_t position, time_ns;
 };
 
-/* Recording: posts in order, adds the postings to the batch, and gives the RFC 6962 root over
- * (u32 key size || key || u64 count || chain) of the accounts touched, in key order; zeros if
- * there are none. */
-void accounts_record(struct accounts *a, struct kv_batch *batch, const struct posting_place *place,
+/* Recording: posts in order, and gives the RFC 6962 root over (u32 key size || key || u64 count ||
+ * chain) of the accounts touched, in key order; zeros if there are none. */
+void accounts_record(struct accounts *a, const struct posting_place *place,
                      const struct rules_out *out, uint8_t ret_root[32]);
 
 /* End of a block: checks that evaluation and records agree and that every measure of every contract
- * sums to zero (dies otherwise), adds the changed accounts to the batch in key order. */
+ * sums to zero (dies otherwise), adds the changed accounts and their postings to the batch,
+ * account by account: neighbours in the database cost a third of what scattered keys do. */
 void accounts_write(struct accounts *a, struct kv_batch *batch);
 
 /* A stored account. */

@@ -108,7 +108,7 @@ void record_write(struct ledger *l, const struct recording *what, const struct r
     record_salted_hash(what->salt, what->index, out->effects, record.effects_hash);
     record_salted_hash(what->salt, what->index, out->trace, record.trace_hash);
     struct posting_place place = {head->position, head->time_ns};
-    accounts_record(&l->accounts, l->batch, &place, out, record.accounts_root);
+    accounts_record(&l->accounts, &place, out, record.accounts_root);
 
     outcome_copy(l, what, out, ret);
     value_put(l, ret, &record, out);

@@ -204,7 +204,15 @@ void world_crash(struct world *w)
     char copy[64] = "/tmp/concordat-ledger-XXXXXX";
     require(mkdtemp(copy) != NULL);
     char command[256];
-    (void)snprintf(command, sizeof(command), "cp -a %s/. %s/ && rm -f %s/LOCK", w->dir, copy, copy);
+    (void)snprintf(command, sizeof(command), "rm -rf %s/* && cp -a %s/. %s/ 2>/dev/null", copy,
+                   w->dir, copy);
+    /* The database removes files that it no longer needs while they are being copied: again then.
+     */
+    int tries = 0;
+    while (system(command) != 0) {
+        require(++tries < 20);
+    }
+    (void)snprintf(command, sizeof(command), "rm -f %s/LOCK", copy);
     require(system(command) == 0);
     ledger_close(w->ledger);
     kv_close(w->kv);
