@@ -67,8 +67,8 @@ static enum node_role role_of(const struct report *p, uint64_t id, bool up, cons
 {
     enum consensus_member member = member_of(p, id);
     /* What this node follows counts before the other's own word has come. */
-    bool leads = id == p->s.leader ||
-                 (t != NULL && t->role == CONSENSUS_LEADER && t->term == p->r->term);
+    bool leads =
+        id == p->s.leader || (t != NULL && t->role == CONSENSUS_LEADER && t->term == p->r->term);
     if (!up || member == CONSENSUS_STRANGER) {
         return NODE_ROLE_UNKNOWN;
     }
@@ -233,7 +233,7 @@ void status_call(struct grpc_call *call, struct bytes message)
     buf_init(&reply, GRPC_MESSAGE_BYTES_MAX);
     err e = status_request_decode(message, &a, &request, &why);
     if (failed(e)) {
-        struct refusal no = refusal_of(REASON_BAD_REQUEST, "StatusRequest: %s", why.text);
+        struct refusal no = refusal_of(REASON_BAD_REQUEST, "%s", why.text);
         refusal_send(call, &no);
     } else {
         struct status_reply r;
@@ -288,7 +288,7 @@ static bool decode_name(struct grpc_call *call, struct bytes message, struct are
     struct errtext why;
     err e = health_check_request_decode(message, a, &request, &why);
     if (failed(e)) {
-        struct refusal no = refusal_of(REASON_BAD_REQUEST, "HealthCheckRequest: %s", why.text);
+        struct refusal no = refusal_of(REASON_BAD_REQUEST, "%s", why.text);
         refusal_send(call, &no);
         return false;
     }

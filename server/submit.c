@@ -434,7 +434,7 @@ void submit_call(struct grpc_call *call, struct bytes message)
     arena_init(&a, message.size * 4 + (1 << 20)); /* what proto/service.h may need */
     err e = submit_request_decode(message, &a, &request, &why);
     if (failed(e)) {
-        struct refusal no = refusal_of(REASON_MALFORMED, "SubmitRequest: %s", why.text);
+        struct refusal no = refusal_of(REASON_MALFORMED, "%s", why.text);
         refusal_send(call, &no);
     } else {
         admit(n, request->envelope, (struct waiter){.call = grpc_call_ref_of(call)});

@@ -114,8 +114,9 @@ void watch_call(struct grpc_call *call, struct bytes message)
     arena_init(&a, message.size * 4 + (1 << 20));
     err e = watch_request_decode(message, &a, &request, &why);
     if (failed(e) || request->contract.size > NAME_BYTES_MAX) {
-        struct refusal no = refusal_of(REASON_BAD_REQUEST, "WatchRequest: %s",
-                                       failed(e) ? why.text : "contract: longer than 64 bytes");
+        struct refusal no =
+            refusal_of(REASON_BAD_REQUEST, "%s",
+                       failed(e) ? why.text : "WatchRequest: contract: longer than 64 bytes");
         refusal_send(call, &no);
     } else {
         struct watcher *w = mem_new(1, sizeof *w);

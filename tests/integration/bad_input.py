@@ -98,7 +98,7 @@ def expect(got, code, reason, words, what):
 def messages(c):
     ledger = c.ledger
     expect(c.raw("/concordat.v1.Ledger/Submit", b"\xff\xff\xff"), "INVALID_ARGUMENT", "MALFORMED",
-           "SubmitRequest", "malformed message")
+           "SubmitRequest: not", "malformed message")
     expect(c.submit_raw(b"\x0a\x05abc"), "INVALID_ARGUMENT", "MALFORMED", "", "malformed envelope")
     expect(c.submit_raw(b""), "INVALID_ARGUMENT", "MALFORMED", "", "empty envelope")
     expect(c.raw("/concordat.v1.Query/Balance", b"\x0a\xff"), "INVALID_ARGUMENT", "BAD_REQUEST", "",
@@ -134,7 +134,7 @@ def meanings(c):
 def signatures(c):
     good = c.body()
     expect(c.submit_raw(c.ledger.Envelope(body=good.SerializeToString()).SerializeToString()),
-           "INVALID_ARGUMENT", "MALFORMED", "signature", "unsigned")
+           "UNAUTHENTICATED", "UNSIGNED", "signatures", "unsigned")
     envelope = c.ledger.Envelope.FromString(c.envelope(good))
     envelope.signatures[0].signature = bytes(64)
     expect(c.submit_raw(envelope.SerializeToString()), "PERMISSION_DENIED", "BAD_SIGNATURE", "",
