@@ -353,13 +353,15 @@ err host_open(struct node *n, struct errtext *reterr)
         log_warn("cut a torn last write of %llu bytes off the log; nothing in it was acknowledged",
                  (unsigned long long)recovered.cut_bytes);
     }
-    if (recovered.fresh && ledger_applied_index(n->ledger) > 0) {
+    bool empty = recovered.last < recovered.first && recovered.snapshot.index == 0;
+    if (empty && (ledger_applied_index(n->ledger) > 0 || recovered.term > 1)) {
         return err_fail(reterr, ERR_CORRUPT,
-                        "%s is empty although the state holds blocks: a node whose log is lost may "
+                        "%s is empty although this node has voted or holds blocks: a node whose "
+                        "log is lost may "
                         "not come back under its number; restore it or replace the node",
                         path);
     }
-    if (recovered.fresh) {
+    if (empty) { /* a crash may have come between its two writes: then it is done again */
         TRY(found(n, reterr));
         logstore_close(n->log);
         n->log = NULL;
