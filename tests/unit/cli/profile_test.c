@@ -14,9 +14,10 @@
 #include "cli/profile.h"
 
 #define ID "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define HEAD                                                                                       \
-    "{\"origin\": \"o\", \"ledger_id\": \"" ID "\", \"nodes\": [{\"name\": \"n\", \"address\": "     \
-    "\"h:1\"}], \"ca\": [\"ca.crt\"], \"cert\": \"/abs.crt\", \"key\": \"c.key\""
+/* The members that must be there; the object is not closed. */
+#define NODES "\"nodes\": [{\"name\": \"n\", \"address\": \"h:1\"}]"
+#define FILES "\"ca\": [\"ca.crt\"], \"cert\": \"/abs.crt\", \"key\": \"c.key\""
+#define HEAD "{\"origin\": \"o\", \"ledger_id\": \"" ID "\", " NODES ", " FILES
 
 static const struct option PROFILE[] = {{"profile", "FILE", "", false}};
 

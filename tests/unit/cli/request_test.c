@@ -1,4 +1,4 @@
-/* Requests: the same events make the same bytes, signatures hold, and a request is never too full. */
+/* Requests: the same events make the same bytes, signatures hold, no request is too full. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
