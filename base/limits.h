@@ -196,6 +196,8 @@ enum {
     RULES_PARTY_MAX = 64,          /* characters of a party name */
     RULES_KEYS_MAX = 8,            /* key fields of a table, family or tally */
     RULES_FIELDS_MAX = 256,        /* fields of a record or row */
+    RULES_TYPE_NODES_MAX = 4096,   /* in a record, the inner ones counted: walks stay short */
+    RULES_TYPE_DEPTH_MAX = 16,     /* of records and lists: arguments have RULES_ARGS_DEPTH_MAX */
     RULES_ARGS_MAX = 60,           /* of an event: sets of them are 64-bit masks */
     RULES_SLOTS_MAX = 4096,        /* names bound in one event: 128 KiB of values */
     RULES_DECLS_MAX = 2000,        /* names of a header: found by walking */

@@ -1,6 +1,6 @@
 /* The Args message of rules.proto, by hand: it recurses, so no generated decoder is given it; this
- * one stops at RULES_ARGS_DEPTH_MAX. Unknown fields are skipped, of a repeated single field the last
- * one holds, groups are refused. */
+ * one stops at RULES_ARGS_DEPTH_MAX. Unknown fields are skipped, of a repeated single field the
+ * last one holds, groups are refused. */
 #include <string.h>
 
 #include "base/limits.h"
@@ -154,8 +154,7 @@ static bool decode_list(struct bytes b, struct arena *arena, unsigned depth, str
     return true;
 }
 
-static bool decode_field(struct bytes b, struct arena *arena, unsigned depth,
-                         struct raw_field *ret)
+static bool decode_field(struct bytes b, struct arena *arena, unsigned depth, struct raw_field *ret)
 {
     struct item f;
     *ret = (struct raw_field){.name = bytes_text("")};
@@ -209,8 +208,7 @@ static bool decode_varint(const struct item *f, struct raw *ret)
     return true;
 }
 
-static bool decode_kind(const struct item *f, struct arena *arena, unsigned depth,
-                        struct raw *ret)
+static bool decode_kind(const struct item *f, struct arena *arena, unsigned depth, struct raw *ret)
 {
     if (f->wire == WIRE_VARINT) {
         return decode_varint(f, ret);
@@ -225,11 +223,16 @@ static bool decode_kind(const struct item *f, struct arena *arena, unsigned dept
     case 4:
         *ret = (struct raw){.kind = RAW_OCTETS, .as.text = f->bytes};
         return true;
-    case 6: return decode_time(f->bytes, ret);
-    case 8: return decode_amount(f->bytes, ret);
-    case 9: return decode_list(f->bytes, arena, depth, ret);
-    case 10: return decode_record(f->bytes, arena, depth, ret);
-    default: return true;
+    case 6:
+        return decode_time(f->bytes, ret);
+    case 8:
+        return decode_amount(f->bytes, ret);
+    case 9:
+        return decode_list(f->bytes, arena, depth, ret);
+    case 10:
+        return decode_record(f->bytes, arena, depth, ret);
+    default:
+        return true;
     }
 }
 
@@ -318,8 +321,8 @@ static void put_time(struct buf *out, struct civil_time time)
     close_message(out, start);
 }
 
-/* The count of a measure whose quantum is multiple / 10^decimals. One that does not fit 64 bits sets
- * the buffer's overflow: the message cannot carry it. */
+/* The count of a measure whose quantum is multiple / 10^decimals. One that does not fit 64 bits
+ * sets the buffer's overflow: the message cannot carry it. */
 static void put_amount(struct buf *out, const struct measure *m, int64_t quanta)
 {
     int128 count = (int128)quanta * (int128)m->multiple;
@@ -381,22 +384,41 @@ static void put_value(struct buf *out, const struct type *t, struct value v)
 {
     size_t start = 0;
     switch (t->kind) {
-    case TYPE_BOOL: put_number(out, 1, v.as.truth); return;
-    case TYPE_INT: put_number(out, 2, zigzag((int64_t)v.as.number)); return;
+    case TYPE_BOOL:
+        put_number(out, 1, v.as.truth);
+        return;
+    case TYPE_INT:
+        put_number(out, 2, zigzag((int64_t)v.as.number));
+        return;
     case TYPE_STRING:
-    case TYPE_PARTY: put_bytes(out, 3, v.as.text); return;
-    case TYPE_BYTES: put_bytes(out, 4, v.as.text); return;
-    case TYPE_DATE: put_number(out, 5, zigzag((int64_t)v.as.number)); return;
-    case TYPE_DURATION: put_number(out, 7, zigzag((int64_t)v.as.number)); return;
-    case TYPE_TIMESTAMP: put_time(out, v.as.time); return;
-    case TYPE_AMOUNT: put_amount(out, t->measure, (int64_t)v.as.number); return;
-    case TYPE_LIST: put_list(out, t, v); return;
+    case TYPE_PARTY:
+        put_bytes(out, 3, v.as.text);
+        return;
+    case TYPE_BYTES:
+        put_bytes(out, 4, v.as.text);
+        return;
+    case TYPE_DATE:
+        put_number(out, 5, zigzag((int64_t)v.as.number));
+        return;
+    case TYPE_DURATION:
+        put_number(out, 7, zigzag((int64_t)v.as.number));
+        return;
+    case TYPE_TIMESTAMP:
+        put_time(out, v.as.time);
+        return;
+    case TYPE_AMOUNT:
+        put_amount(out, t->measure, (int64_t)v.as.number);
+        return;
+    case TYPE_LIST:
+        put_list(out, t, v);
+        return;
     case TYPE_RECORD:
         start = open_message(out, 10);
         put_fields(out, t->fields, v.as.fields, t->field_count);
         close_message(out, start);
         return;
-    case TYPE_RATIO: break;
+    case TYPE_RATIO:
+        break;
     }
     require(false);
 }
@@ -452,8 +474,7 @@ err rules_args_next(struct bytes args, size_t *at, struct rules_arg *ret, bool *
     return err_ok();
 }
 
-static void put_host_field(struct buf *args, const char *name, const struct type *t,
-                           struct value v)
+static void put_host_field(struct buf *args, const char *name, const struct type *t, struct value v)
 {
     struct field f = {.name = bytes_text(name), .type = t};
     v.present = true;

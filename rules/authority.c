@@ -48,8 +48,10 @@ void authority_effect(struct checker *k, uint32_t token)
 {
     require(k->event != NULL);
     if (k->event->signed_by == SIGNED_BY_ANYONE && (k->established & SLOT_WHO) == 0) {
-        compile_fail(k->c, token, "anyone may sign this event: a require about '%.*s' must come "
-                     "before this line", BYTES_ARG(k->event->who));
+        compile_fail(k->c, token,
+                     "anyone may sign this event: a require about '%.*s' must come "
+                     "before this line",
+                     BYTES_ARG(k->event->who));
     }
 }
 
@@ -66,7 +68,8 @@ void authority_debit(struct checker *k, const struct place *from)
         }
         int32_t arg = authority_path_of(k, from->keys[i]);
         if (arg >= 0 && (k->established & UINT64_C(1) << arg) == 0) {
-            compile_fail(k->c, from->keys[i]->token, "'%.*s' comes from the input: a require must "
+            compile_fail(k->c, from->keys[i]->token,
+                         "'%.*s' comes from the input: a require must "
                          "relate it to '%.*s' before it is debited",
                          BYTES_ARG(k->event->args[arg].name), BYTES_ARG(k->event->who));
         }

@@ -7,8 +7,8 @@
 
 struct machine;
 
-/* Letters of a signature: s string, y bytes, b bool, i int, d date, t timestamp, u duration, l list,
- * z zone literal, m mode literal of add_months. */
+/* Letters of a signature: s string, y bytes, b bool, i int, d date, t timestamp, u duration, l
+ * list, z zone literal, m mode literal of add_months. */
 struct builtin {
     const char *name;
     bool method;        /* the first parameter is the receiver */

@@ -39,6 +39,17 @@ void canon_put_string(struct buf *out, struct bytes text)
     buf_put_u8(out, '"');
 }
 
+void canon_put_uint(struct buf *out, uint64_t v)
+{
+    char text[20];
+    size_t at = sizeof text;
+    do {
+        text[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    buf_put(out, text + at, sizeof text - at);
+}
+
 void canon_put_day(struct buf *out, int32_t day)
 {
     char text[CIVIL_DATE_TEXT_MAX + 2] = "\"";
@@ -149,7 +160,8 @@ void canon_put_value(struct buf *out, const struct rules_registry *r, const stru
     case TYPE_INT:
         put_number(out, v.as.number);
         return;
-    case TYPE_STRING: case TYPE_PARTY:
+    case TYPE_STRING:
+    case TYPE_PARTY:
         canon_put_string(out, v.as.text);
         return;
     case TYPE_BYTES:

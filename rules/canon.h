@@ -1,4 +1,5 @@
-/* Canonical forms: JSON (section 13), stored keys and rows (section 11.4), hashes (section 13.4). */
+/* Canonical forms: JSON (section 13), stored keys and rows (section 11.4), hashes (section 13.4).
+ */
 #ifndef RULES_CANON_H
 #define RULES_CANON_H
 
@@ -7,6 +8,7 @@
 
 /* ---- JSON ---- */
 void canon_put_string(struct buf *out, struct bytes text); /* quoted and escaped */
+void canon_put_uint(struct buf *out, uint64_t v);
 void canon_put_day(struct buf *out, int32_t day);
 void canon_put_time(struct buf *out, struct civil_time time);
 void canon_put_value(struct buf *out, const struct rules_registry *registry, const struct type *t,

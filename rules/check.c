@@ -43,8 +43,7 @@ const struct measure *program_measure(const struct rules_program *p, const struc
 {
     for (size_t i = 0; i < p->measure_count; i++) {
         const struct measure *m = p->measures[i];
-        if (num_scale_equal(m->unit.scale, unit->scale) &&
-            dim_equal(&m->unit.dim, &unit->dim)) {
+        if (num_scale_equal(m->unit.scale, unit->scale) && dim_equal(&m->unit.dim, &unit->dim)) {
             return m;
         }
     }
@@ -80,8 +79,7 @@ static struct value evaluate_constant(struct checker *k, const struct node *n)
     machine_done(m);
     arena_done(&arena);
     if (end != RULES_ACCEPTED) {
-        compile_fail(k->c, n->token, "this value cannot be computed (%s)",
-                     rules_fault_name(fault));
+        compile_fail(k->c, n->token, "this value cannot be computed (%s)", rules_fault_name(fault));
     }
     return v;
 }
@@ -92,7 +90,8 @@ static void check_terms(struct checker *k)
     for (size_t i = 0; i < k->p->term_count; i++) {
         struct term *t = k->p->terms[i];
         if (t->type->kind == TYPE_LIST || t->type->kind == TYPE_RECORD) {
-            compile_fail(k->c, t->token, "a term is a single value; lists and records are kept in "
+            compile_fail(k->c, t->token,
+                         "a term is a single value; lists and records are kept in "
                          "tables");
         }
         for (size_t v = 0; v < t->count; v++) {
@@ -134,8 +133,10 @@ static void bind_arguments(struct checker *k, struct event *e)
     k->tallies = (struct pointers){0};
     for (uint32_t i = 0; i < e->arg_count; i++) {
         if (lex_reserved(e->args[i].name)) {
-            compile_fail(k->c, e->args[i].token, "'%.*s' is a word of the language and cannot be "
-                         "an argument", BYTES_ARG(e->args[i].name));
+            compile_fail(k->c, e->args[i].token,
+                         "'%.*s' is a word of the language and cannot be "
+                         "an argument",
+                         BYTES_ARG(e->args[i].name));
         }
         struct local *l = check_bind(k, e->args[i].name, e->args[i].token, e->args[i].type);
         require(l->slot == i);
@@ -143,8 +144,7 @@ static void bind_arguments(struct checker *k, struct event *e)
         k->slots[i] = (struct slot_facts){UINT64_C(1) << i, (int32_t)i};
     }
     if (e->signed_by == SIGNED_BY_ANYONE) {
-        struct local *l = check_bind(k, e->who, e->signer_tokens[0],
-                                     check_new_type(k, TYPE_PARTY));
+        struct local *l = check_bind(k, e->who, e->signer_tokens[0], check_new_type(k, TYPE_PARTY));
         e->who_slot = l->slot;
         k->slots[l->slot] = (struct slot_facts){SLOT_WHO, -1};
     }

@@ -23,8 +23,8 @@ struct local {
 
 /* What authority asks of a slot: which arguments and whether the signer are in its value. */
 struct slot_facts {
-    uint64_t mentions;  /* bit i: argument i; SLOT_WHO: the signer */
-    int32_t path_of;    /* the argument of which it is a path, or -1 */
+    uint64_t mentions; /* bit i: argument i; SLOT_WHO: the signer */
+    int32_t path_of;   /* the argument of which it is a path, or -1 */
 };
 #define SLOT_WHO (UINT64_C(1) << 63)
 
@@ -52,10 +52,10 @@ struct checker {
     const struct fact *facts;
     struct slot_facts *slots; /* RULES_SLOTS_MAX of them */
     uint32_t slot_count;
-    uint64_t established;     /* authority: who is SLOT_WHO, bit a: argument a beside who */
-    struct pointers tallies;  /* of the event */
+    uint64_t established;    /* authority: who is SLOT_WHO, bit a: argument a beside who */
+    struct pointers tallies; /* of the event */
     size_t key_size_max;
-    bool schedule_args;       /* list literals may enter ordered places: input checks them */
+    bool schedule_args; /* list literals may enter ordered places: input checks them */
 };
 
 /* The whole program. */

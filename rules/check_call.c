@@ -13,8 +13,10 @@ static struct node *has_argument(struct checker *k, struct node *n, struct node 
 {
     struct local *l = check_find_local(k, arg->name);
     if (l == NULL || l->kind != LOCAL_VALUE || !l->optional) {
-        compile_fail(k->c, arg->token, "'%.*s' is never absent; has(…) asks for optional fields, "
-                     "optional arguments and rows", BYTES_ARG(arg->name));
+        compile_fail(k->c, arg->token,
+                     "'%.*s' is never absent; has(…) asks for optional fields, "
+                     "optional arguments and rows",
+                     BYTES_ARG(arg->name));
     }
     n->kind = NODE_HAS_SLOT;
     n->slot = l->slot;
@@ -67,7 +69,8 @@ static struct node *check_has(struct checker *k, struct node *n)
                          arg->ref.table->key_count);
         }
     }
-    compile_fail(k->c, n->token, "has(…) asks for an optional field, an optional argument or a row");
+    compile_fail(k->c, n->token,
+                 "has(…) asks for an optional field, an optional argument or a row");
 }
 
 static struct node *check_balance(struct checker *k, struct node *n)
@@ -77,16 +80,15 @@ static struct node *check_balance(struct checker *k, struct node *n)
     }
     struct node *arg = n->count == 1 ? n->items[0] : NULL;
     struct node *name = arg != NULL && arg->kind == NODE_INDEX ? arg->a : arg;
-    const struct family *f = name != NULL && name->kind == NODE_NAME
-                                 ? program_family(k->p, name->name)
-                                 : NULL;
+    const struct family *f =
+        name != NULL && name->kind == NODE_NAME ? program_family(k->p, name->name) : NULL;
     if (f == NULL || (arg->kind == NODE_INDEX && arg->at_most)) {
         compile_fail(k->c, n->token, "balance(…) asks for an account of this contract");
     }
     uint32_t count = arg->kind == NODE_INDEX ? arg->count : 0;
     if (count != f->key_count) {
-        compile_fail(k->c, arg->token, "%.*s has %u keys, not %u", BYTES_ARG(f->name),
-                     f->key_count, count);
+        compile_fail(k->c, arg->token, "%.*s has %u keys, not %u", BYTES_ARG(f->name), f->key_count,
+                     count);
     }
     n->items = arg->items;
     n->count = count;
@@ -107,17 +109,27 @@ static struct node *check_balance(struct checker *k, struct node *n)
 static bool letter_matches(char letter, const struct node *n)
 {
     switch (letter) {
-    case 's': return n->type->kind == TYPE_STRING;
-    case 'y': return n->type->kind == TYPE_BYTES;
-    case 'b': return n->type->kind == TYPE_BOOL;
-    case 'i': return n->type->kind == TYPE_INT;
-    case 'd': return n->type->kind == TYPE_DATE;
-    case 't': return n->type->kind == TYPE_TIMESTAMP;
-    case 'u': return n->type->kind == TYPE_DURATION;
-    case 'l': return n->type->kind == TYPE_LIST;
+    case 's':
+        return n->type->kind == TYPE_STRING;
+    case 'y':
+        return n->type->kind == TYPE_BYTES;
+    case 'b':
+        return n->type->kind == TYPE_BOOL;
+    case 'i':
+        return n->type->kind == TYPE_INT;
+    case 'd':
+        return n->type->kind == TYPE_DATE;
+    case 't':
+        return n->type->kind == TYPE_TIMESTAMP;
+    case 'u':
+        return n->type->kind == TYPE_DURATION;
+    case 'l':
+        return n->type->kind == TYPE_LIST;
     case 'z':
-    case 'm': return n->type->kind == TYPE_STRING && n->kind == NODE_LITERAL;
-    default: return false;
+    case 'm':
+        return n->type->kind == TYPE_STRING && n->kind == NODE_LITERAL;
+    default:
+        return false;
     }
 }
 
@@ -139,12 +151,22 @@ static bool builtin_matches(const struct builtin *b, const struct node *n, bool 
 static uint32_t text_size(const struct type *t)
 {
     switch (t->kind) {
-    case TYPE_BOOL: return 5;
-    case TYPE_INT: return 20;
-    case TYPE_DURATION: return 22;
-    case TYPE_TIMESTAMP: return 30;
-    case TYPE_STRING: case TYPE_BYTES: case TYPE_DATE: case TYPE_PARTY: case TYPE_AMOUNT:
-    case TYPE_RATIO: case TYPE_RECORD: case TYPE_LIST:
+    case TYPE_BOOL:
+        return 5;
+    case TYPE_INT:
+        return 20;
+    case TYPE_DURATION:
+        return 22;
+    case TYPE_TIMESTAMP:
+        return 30;
+    case TYPE_STRING:
+    case TYPE_BYTES:
+    case TYPE_DATE:
+    case TYPE_PARTY:
+    case TYPE_AMOUNT:
+    case TYPE_RATIO:
+    case TYPE_RECORD:
+    case TYPE_LIST:
         return t->size_max;
     }
     return t->size_max;
@@ -156,8 +178,8 @@ static const struct type *builtin_type(struct checker *k, const struct builtin *
     static const struct {
         char letter;
         enum type_kind kind;
-    } kinds[] = {{'s', TYPE_STRING}, {'y', TYPE_BYTES}, {'b', TYPE_BOOL}, {'i', TYPE_INT},
-                 {'d', TYPE_DATE}, {'t', TYPE_TIMESTAMP}, {'u', TYPE_DURATION}};
+    } kinds[] = {{'s', TYPE_STRING}, {'y', TYPE_BYTES},     {'b', TYPE_BOOL},    {'i', TYPE_INT},
+                 {'d', TYPE_DATE},   {'t', TYPE_TIMESTAMP}, {'u', TYPE_DURATION}};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (kinds[i].letter == b->result) {
             struct type *t = check_new_type(k, kinds[i].kind);
@@ -172,8 +194,7 @@ static const struct type *builtin_type(struct checker *k, const struct builtin *
 }
 
 /* A literal that does not convert is an error of the contract, not a fault of an event. */
-static void check_literal_argument(struct checker *k, const struct builtin *b,
-                                   const struct node *n)
+static void check_literal_argument(struct checker *k, const struct builtin *b, const struct node *n)
 {
     const struct node *arg = n->items[0];
     if (arg->kind != NODE_LITERAL || arg->type->kind != TYPE_STRING || n->count != 1) {
@@ -188,7 +209,7 @@ static void check_literal_argument(struct checker *k, const struct builtin *b,
                (b->result == 'u' && civil_duration_parse(text, &nanos) != NUM_OK);
     if (bad) {
         compile_fail(k->c, arg->token, "\"%.*s\" is not a %s", BYTES_ARG(text),
-                     b->result == 'd' ? "date, e.g. 2026-07-01"
+                     b->result == 'd'   ? "date, e.g. 2026-07-01"
                      : b->result == 't' ? "timestamp, e.g. 2026-07-01T10:00:00Z"
                                         : "duration, e.g. 15m");
     }
@@ -197,7 +218,8 @@ static void check_literal_argument(struct checker *k, const struct builtin *b,
 static void check_zone(struct checker *k, struct node *n, const struct node *arg)
 {
     if (civil_zone_parse(arg->constant.as.text, &n->zone) != NUM_OK) {
-        compile_fail(k->c, arg->token, "\"%.*s\" is not a zone; these are: UTC, +hh:mm, -hh:mm, "
+        compile_fail(k->c, arg->token,
+                     "\"%.*s\" is not a zone; these are: UTC, +hh:mm, -hh:mm, "
                      "Europe/Paris, Amsterdam, Brussels, Berlin, Madrid, Rome",
                      BYTES_ARG(arg->constant.as.text));
     }
@@ -212,7 +234,8 @@ static void check_months_mode(struct checker *k, struct node *n, const struct no
             return;
         }
     }
-    compile_fail(k->c, arg->token, "what to do when the day does not exist is \"down\", \"up\" or "
+    compile_fail(k->c, arg->token,
+                 "what to do when the day does not exist is \"down\", \"up\" or "
                  "\"fail\"");
 }
 
@@ -276,8 +299,10 @@ static struct node *check_extreme(struct checker *k, struct node *n)
         same = n->items[i]->type->kind == first->kind;
     }
     if (!same) {
-        compile_fail(k->c, n->token, "%.*s compares numbers of one dimension, dates, timestamps or "
-                     "durations, not (%s)", BYTES_ARG(n->name), argument_types(k, n));
+        compile_fail(k->c, n->token,
+                     "%.*s compares numbers of one dimension, dates, timestamps or "
+                     "durations, not (%s)",
+                     BYTES_ARG(n->name), argument_types(k, n));
     }
     n->type = first;
     if (amounts) {
@@ -315,9 +340,13 @@ static bool macro_named(struct bytes name, uint32_t count, enum macro *ret)
         const char *name;
         uint32_t count;
         enum macro macro;
-    } macros[] = {{"all", 2, MACRO_ALL}, {"exists", 2, MACRO_EXISTS},
-                  {"exists_one", 2, MACRO_EXISTS_ONE}, {"filter", 2, MACRO_FILTER},
-                  {"map", 2, MACRO_MAP}, {"map", 3, MACRO_MAP}, {"sum", 2, MACRO_SUM}};
+    } macros[] = {{"all", 2, MACRO_ALL},
+                  {"exists", 2, MACRO_EXISTS},
+                  {"exists_one", 2, MACRO_EXISTS_ONE},
+                  {"filter", 2, MACRO_FILTER},
+                  {"map", 2, MACRO_MAP},
+                  {"map", 3, MACRO_MAP},
+                  {"sum", 2, MACRO_SUM}};
     for (size_t i = 0; i < sizeof macros / sizeof macros[0]; i++) {
         if (macros[i].count == count && bytes_equal(name, bytes_text(macros[i].name))) {
             *ret = macros[i].macro;
@@ -364,8 +393,8 @@ static struct node *check_macro(struct checker *k, struct node *n, enum macro ma
     const struct type *item = n->a->type->item;
     struct local *outer = k->locals;
     const struct fact *facts = k->facts;
-    struct local *l = check_bind(k, name->name, name->token,
-                                 item != NULL ? item : check_new_type(k, TYPE_INT));
+    struct local *l =
+        check_bind(k, name->name, name->token, item != NULL ? item : check_new_type(k, TYPE_INT));
     k->slots[l->slot].mentions = authority_mentions(k, n->a);
     k->slots[l->slot].path_of = authority_path_of(k, n->a);
     n->slot = l->slot;
@@ -408,8 +437,8 @@ struct node *check_apply(struct checker *k, struct node *n)
     for (uint32_t i = 0; i < n->count; i++) {
         n->items[i] = check_expr(k, n->items[i], NULL);
     }
-    if (!method && (bytes_equal(n->name, bytes_text("min")) ||
-                    bytes_equal(n->name, bytes_text("max")))) {
+    if (!method &&
+        (bytes_equal(n->name, bytes_text("min")) || bytes_equal(n->name, bytes_text("max")))) {
         return check_extreme(k, n);
     }
     return check_builtin(k, n, method);

@@ -149,8 +149,8 @@ static struct node *check_name(struct checker *k, struct node *n)
     struct bytes name = n->name;
     struct local *l = check_find_local(k, name);
     if (l != NULL && l->kind == LOCAL_TALLY) {
-        compile_fail(k->c, n->token, "'%.*s' is a tally; write its keys: %.*s[…]",
-                     BYTES_ARG(name), BYTES_ARG(name));
+        compile_fail(k->c, n->token, "'%.*s' is a tally; write its keys: %.*s[…]", BYTES_ARG(name),
+                     BYTES_ARG(name));
     }
     if (l != NULL) {
         n->kind = NODE_SLOT;
@@ -265,7 +265,8 @@ static struct node *check_table(struct checker *k, struct node *n, const struct 
         enum type_kind last = t->row->fields[t->key_count - 1].type->kind;
         if (n->count != t->key_count ||
             (last != TYPE_INT && last != TYPE_DATE && last != TYPE_TIMESTAMP)) {
-            compile_fail(k->c, n->token, "'<=' stands before the last key, which must be an int, "
+            compile_fail(k->c, n->token,
+                         "'<=' stands before the last key, which must be an int, "
                          "a date or a timestamp");
         }
         n->kind = NODE_SEEK;
@@ -325,8 +326,7 @@ static struct node *check_index(struct checker *k, struct node *n)
     n->a = check_expr(k, n->a, NULL);
     n->b = check_expr(k, n->items[0], NULL);
     n->count = 0;
-    if (n->a->type->kind != TYPE_LIST || n->a->type->item == NULL ||
-        n->b->type->kind != TYPE_INT) {
+    if (n->a->type->kind != TYPE_LIST || n->a->type->item == NULL || n->b->type->kind != TYPE_INT) {
         compile_fail(k->c, n->token, "an item is looked up in a list by an int");
     }
     n->kind = NODE_ITEM;
@@ -358,14 +358,42 @@ struct node *check_expr(struct checker *k, struct node *n, const struct type *wa
         return check_record(k, n, want);
     case NODE_ROUND:
         return check_round(k, n);
-    case NODE_NOT: case NODE_NEGATE: case NODE_ADD: case NODE_SUBTRACT: case NODE_MULTIPLY:
-    case NODE_DIVIDE: case NODE_MODULO: case NODE_EQ: case NODE_NE: case NODE_LT: case NODE_LE:
-    case NODE_GT: case NODE_GE: case NODE_IN: case NODE_AND: case NODE_OR: case NODE_COND:
+    case NODE_NOT:
+    case NODE_NEGATE:
+    case NODE_ADD:
+    case NODE_SUBTRACT:
+    case NODE_MULTIPLY:
+    case NODE_DIVIDE:
+    case NODE_MODULO:
+    case NODE_EQ:
+    case NODE_NE:
+    case NODE_LT:
+    case NODE_LE:
+    case NODE_GT:
+    case NODE_GE:
+    case NODE_IN:
+    case NODE_AND:
+    case NODE_OR:
+    case NODE_COND:
         return check_operator(k, n);
-    case NODE_SLOT: case NODE_NOW: case NODE_TERM: case NODE_FIELD: case NODE_ITEM:
-    case NODE_ROW: case NODE_SEEK: case NODE_SCAN: case NODE_TALLY: case NODE_BALANCE:
-    case NODE_HAS_ROW: case NODE_HAS_FIELD: case NODE_HAS_SLOT: case NODE_IN_TABLE:
-    case NODE_IN_LIST: case NODE_CALL: case NODE_MACRO: case NODE_CONVERT:
+    case NODE_SLOT:
+    case NODE_NOW:
+    case NODE_TERM:
+    case NODE_FIELD:
+    case NODE_ITEM:
+    case NODE_ROW:
+    case NODE_SEEK:
+    case NODE_SCAN:
+    case NODE_TALLY:
+    case NODE_BALANCE:
+    case NODE_HAS_ROW:
+    case NODE_HAS_FIELD:
+    case NODE_HAS_SLOT:
+    case NODE_IN_TABLE:
+    case NODE_IN_LIST:
+    case NODE_CALL:
+    case NODE_MACRO:
+    case NODE_CONVERT:
         return n; /* checked already */
     }
     require(false);

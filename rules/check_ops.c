@@ -24,8 +24,7 @@ static void join_words(struct checker *k, struct type *t, const struct type *a,
 {
     t->words = NULL;
     t->word_count = 0;
-    if (a->words == NULL || b->words == NULL ||
-        a->word_count + b->word_count > RULES_FIELDS_MAX) {
+    if (a->words == NULL || b->words == NULL || a->word_count + b->word_count > RULES_FIELDS_MAX) {
         return;
     }
     struct bytes *words = compile_new(k->c, a->word_count + b->word_count, sizeof *words);
@@ -57,8 +56,8 @@ const struct type *check_join(struct checker *k, uint32_t token, const struct ty
         return NULL;
     }
     if (a->kind == TYPE_AMOUNT) {
-        bool same = dim_equal(&a->unit.dim, &b->unit.dim) &&
-                    num_scale_equal(a->unit.scale, b->unit.scale);
+        bool same =
+            dim_equal(&a->unit.dim, &b->unit.dim) && num_scale_equal(a->unit.scale, b->unit.scale);
         return same ? a : NULL;
     }
     if (a->kind == TYPE_RECORD) {
@@ -86,8 +85,10 @@ const struct type *check_join(struct checker *k, uint32_t token, const struct ty
 static _Noreturn void too_fine(struct checker *k, const struct node *n, const struct type *to)
 {
     const char *unit = check_type_text(k, to);
-    compile_fail(k->c, n->token, "this amount is finer than %s is measured; write "
-                 "round(…, %s, half_up)", unit, unit);
+    compile_fail(k->c, n->token,
+                 "this amount is finer than %s is measured; write "
+                 "round(…, %s, half_up)",
+                 unit, unit);
 }
 
 /* A literal of the scale of `to`: n itself may serve other places, so it is copied. */
@@ -235,7 +236,8 @@ static bool coerce_party(struct checker *k, struct node *n)
 void check_party(struct checker *k, const struct node *n)
 {
     if (n->type->kind == TYPE_STRING) {
-        compile_fail(k->c, n->token, "a text is never a party; parties come from the header, "
+        compile_fail(k->c, n->token,
+                     "a text is never a party; parties come from the header, "
                      "signers, arguments and rows");
     }
 }
@@ -259,8 +261,8 @@ struct node *check_coerce(struct checker *k, struct node *n, const struct type *
     if (want->kind == TYPE_STRING || want->kind == TYPE_BYTES) {
         return coerce_text(k, n, want);
     }
-    if (want->kind == TYPE_LIST && (!list_fits(k, n, want) ||
-                                    !items_fit(n->type->item, want->item))) {
+    if (want->kind == TYPE_LIST &&
+        (!list_fits(k, n, want) || !items_fit(n->type->item, want->item))) {
         compile_fail(k->c, n->token, "%s does not fit into %s", check_type_text(k, n->type),
                      check_type_text(k, want));
     }
@@ -273,7 +275,8 @@ struct node *check_coerce(struct checker *k, struct node *n, const struct type *
 static void no_int_quotient(struct checker *k, const struct node *n)
 {
     if (n->kind == NODE_DIVIDE && n->type->kind == TYPE_INT) {
-        compile_fail(k->c, n->token, "this division of whole numbers loses its remainder; "
+        compile_fail(k->c, n->token,
+                     "this division of whole numbers loses its remainder; "
                      "multiply first and round(…) once");
     }
 }
@@ -519,8 +522,8 @@ static struct node *check_choice(struct checker *k, struct node *n, const struct
     check_no_ratio(k, n->c);
     enum type_kind b = n->b->type->kind;
     enum type_kind c = n->c->type->kind;
-    bool amounts = is_number(n->b->type) && is_number(n->c->type) &&
-                   (b == TYPE_AMOUNT || c == TYPE_AMOUNT);
+    bool amounts =
+        is_number(n->b->type) && is_number(n->c->type) && (b == TYPE_AMOUNT || c == TYPE_AMOUNT);
     if (amounts) {
         struct unit ub = check_unit(n->b->type);
         struct unit uc = check_unit(n->c->type);

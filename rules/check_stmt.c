@@ -112,12 +112,16 @@ static void check_posting(struct checker *k, struct stmt *s)
     const struct family *any = from != NULL ? from : to;
     if (from != NULL && to != NULL &&
         !num_scale_equal(from->type->unit.scale, to->type->unit.scale)) {
-        compile_fail(k->c, s->to.token, "from an account in %s to one in %s nothing can be "
-                     "transferred", check_type_text(k, from->type), check_type_text(k, to->type));
+        compile_fail(k->c, s->to.token,
+                     "from an account in %s to one in %s nothing can be "
+                     "transferred",
+                     check_type_text(k, from->type), check_type_text(k, to->type));
     }
     if (from != NULL && to != NULL && !dim_equal(&from->type->unit.dim, &to->type->unit.dim)) {
-        compile_fail(k->c, s->to.token, "from an account in %s to one in %s nothing can be "
-                     "transferred", check_type_text(k, from->type), check_type_text(k, to->type));
+        compile_fail(k->c, s->to.token,
+                     "from an account in %s to one in %s nothing can be "
+                     "transferred",
+                     check_type_text(k, from->type), check_type_text(k, to->type));
     }
     s->value = check_coerce(k, value, any->type);
     authority_effect(k, s->token);
@@ -148,7 +152,8 @@ static void check_set(struct checker *k, struct stmt *s)
     } else if (s->to.kind == PLACE_FIELD) {
         s->value = check_into(k, s->value, s->to.ref.table->row->fields[s->to.index].type);
     } else {
-        compile_fail(k->c, s->to.token, "only rows are set; money moves by transfer, tallies by add");
+        compile_fail(k->c, s->to.token,
+                     "only rows are set; money moves by transfer, tallies by add");
     }
     authority_effect(k, s->token);
     presence_forget(k, s->to.ref.table);
@@ -201,7 +206,8 @@ static void check_emit(struct checker *k, struct stmt *s)
         n->items[i] = check_expr(k, n->items[i], NULL);
         check_no_ratio(k, n->items[i]);
         if (n->items[i]->type->kind == TYPE_AMOUNT && n->items[i]->type->measure == NULL) {
-            compile_fail(k->c, n->items[i]->token, "an emitted amount must be in a declared "
+            compile_fail(k->c, n->items[i]->token,
+                         "an emitted amount must be in a declared "
                          "measure; write round(…, unit, half_up)");
         }
         fields[i] = (struct field){n->names[i], n->items[i]->type, false, n->items[i]->token};
@@ -233,8 +239,10 @@ static void check_schedule(struct checker *k, struct stmt *s)
 {
     s->event = program_event(k->p, s->name);
     if (s->event == NULL || s->event->signed_by != SIGNED_BY_CLOCK) {
-        compile_fail(k->c, s->name_token, "'%.*s' is no event of this contract that is signed by "
-                     "clock", BYTES_ARG(s->name));
+        compile_fail(k->c, s->name_token,
+                     "'%.*s' is no event of this contract that is signed by "
+                     "clock",
+                     BYTES_ARG(s->name));
     }
     s->arg_order = compile_new(k->c, s->arg_count + 1, sizeof *s->arg_order);
     k->schedule_args = true;
@@ -268,8 +276,8 @@ static void bind_value(struct checker *k, struct bytes name, uint32_t token, con
 }
 
 /* The variable of a loop carries what its list carries. */
-static void bind_item(struct checker *k, struct bytes name, uint32_t token,
-                      const struct node *list, uint32_t *ret_slot)
+static void bind_item(struct checker *k, struct bytes name, uint32_t token, const struct node *list,
+                      uint32_t *ret_slot)
 {
     if (list->type->kind != TYPE_LIST || list->type->item == NULL) {
         compile_fail(k->c, list->token, "a list is expected here, not %s",
@@ -366,8 +374,10 @@ static void check_tally(struct checker *k, struct stmt *s)
         }
         if (t->key_count != s->tally->key_count || !type_equal(t->type, s->tally->type) ||
             !fields_equal(t->keys, s->tally->keys, t->key_count)) {
-            compile_fail(k->c, s->name_token, "the tally '%.*s' of this event has other keys or "
-                         "another measure above", BYTES_ARG(s->name));
+            compile_fail(k->c, s->name_token,
+                         "the tally '%.*s' of this event has other keys or "
+                         "another measure above",
+                         BYTES_ARG(s->name));
         }
         s->tally = t;
     }
@@ -377,7 +387,8 @@ static void check_tally(struct checker *k, struct stmt *s)
         compile_push(k->c, &k->tallies, s->tally);
     }
     struct local *l = compile_new(k->c, 1, sizeof *l);
-    *l = (struct local){.name = s->name, .outer = k->locals, .kind = LOCAL_TALLY, .tally = s->tally};
+    *l =
+        (struct local){.name = s->name, .outer = k->locals, .kind = LOCAL_TALLY, .tally = s->tally};
     k->locals = l;
 }
 
@@ -415,7 +426,8 @@ static void check_order(struct checker *k, struct side *side, uint32_t *outer_sl
     side->price = check_expr(k, side->price, NULL);
     k->locals = outer;
     if (side->quantity->type->measure == NULL || side->price->type->measure == NULL) {
-        compile_fail(k->c, side->name_token, "quantity and price of an order are in declared "
+        compile_fail(k->c, side->name_token,
+                     "quantity and price of an order are in declared "
                      "measures");
     }
 }
@@ -425,8 +437,8 @@ static void check_side_body(struct checker *k, struct stmt *s, size_t i)
     struct side *side = &s->sides[i];
     struct local *outer = k->locals;
     struct local *l = compile_new(k->c, 1, sizeof *l);
-    *l = (struct local){.name = side->name, .outer = k->locals, .slot = side->slot,
-                        .type = side->list->type->item};
+    *l = (struct local){
+        .name = side->name, .outer = k->locals, .slot = side->slot, .type = side->list->type->item};
     check_name_free(k, side->name, side->name_token);
     k->locals = l;
     check_loop_body(k, i == 0 ? s->body : s->other);
@@ -454,22 +466,49 @@ static void check_clear(struct checker *k, struct stmt *s)
 static void check_statement(struct checker *k, struct stmt *s)
 {
     switch (s->kind) {
-    case STMT_CLAUSE: return;
-    case STMT_LET: check_let(k, s); return;
-    case STMT_REQUIRE: check_require(k, s); return;
-    case STMT_IF: check_if(k, s); return;
-    case STMT_FOR: check_for(k, s); return;
-    case STMT_TALLY: check_tally(k, s); return;
-    case STMT_APPORTION: check_apportion(k, s); return;
-    case STMT_CLEAR: check_clear(k, s); return;
+    case STMT_CLAUSE:
+        return;
+    case STMT_LET:
+        check_let(k, s);
+        return;
+    case STMT_REQUIRE:
+        check_require(k, s);
+        return;
+    case STMT_IF:
+        check_if(k, s);
+        return;
+    case STMT_FOR:
+        check_for(k, s);
+        return;
+    case STMT_TALLY:
+        check_tally(k, s);
+        return;
+    case STMT_APPORTION:
+        check_apportion(k, s);
+        return;
+    case STMT_CLEAR:
+        check_clear(k, s);
+        return;
     case STMT_TRANSFER:
     case STMT_ISSUE:
-    case STMT_RETIRE: check_posting(k, s); return;
-    case STMT_SET: check_set(k, s); return;
-    case STMT_ADD: check_add(k, s); return;
-    case STMT_REMOVE: check_remove(k, s); return;
-    case STMT_EMIT: check_emit(k, s); return;
-    case STMT_SCHEDULE: check_schedule(k, s); return;
+    case STMT_RETIRE:
+        check_posting(k, s);
+        return;
+    case STMT_SET:
+        check_set(k, s);
+        return;
+    case STMT_ADD:
+        check_add(k, s);
+        return;
+    case STMT_REMOVE:
+        check_remove(k, s);
+        return;
+    case STMT_EMIT:
+        check_emit(k, s);
+        return;
+    case STMT_SCHEDULE:
+        check_schedule(k, s);
+        return;
     }
 }
 

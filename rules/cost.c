@@ -75,17 +75,28 @@ static int64_t suffix_size(const struct rules_registry *r, const struct type *t)
 int64_t cost_json(const struct rules_registry *r, const struct type *t)
 {
     switch (t->kind) {
-    case TYPE_BOOL: return 5;
-    case TYPE_INT: return 20;
-    case TYPE_DATE: return 12;
-    case TYPE_TIMESTAMP: return 32;
-    case TYPE_DURATION: return 24;
-    case TYPE_PARTY: return 66;
-    case TYPE_STRING: return 2 + 6 * (int64_t)t->size_max;
-    case TYPE_BYTES: return 2 + 2 * (int64_t)t->size_max;
-    case TYPE_AMOUNT: return 64 + suffix_size(r, t);
-    case TYPE_RATIO: return 96 + suffix_size(r, t);
-    case TYPE_RECORD: return fields_json(r, t->fields, t->field_count);
+    case TYPE_BOOL:
+        return 5;
+    case TYPE_INT:
+        return 20;
+    case TYPE_DATE:
+        return 12;
+    case TYPE_TIMESTAMP:
+        return 32;
+    case TYPE_DURATION:
+        return 24;
+    case TYPE_PARTY:
+        return 66;
+    case TYPE_STRING:
+        return 2 + 6 * (int64_t)t->size_max;
+    case TYPE_BYTES:
+        return 2 + 2 * (int64_t)t->size_max;
+    case TYPE_AMOUNT:
+        return 64 + suffix_size(r, t);
+    case TYPE_RATIO:
+        return 96 + suffix_size(r, t);
+    case TYPE_RECORD:
+        return fields_json(r, t->fields, t->field_count);
     case TYPE_LIST:
         if (t->item == NULL) {
             return 2;
@@ -100,8 +111,10 @@ int64_t cost_size(const struct type *t)
     int64_t size = 16;
     switch (t->kind) {
     case TYPE_STRING:
-    case TYPE_BYTES: return 16 + (int64_t)t->size_max;
-    case TYPE_PARTY: return 80;
+    case TYPE_BYTES:
+        return 16 + (int64_t)t->size_max;
+    case TYPE_PARTY:
+        return 80;
     case TYPE_RECORD:
         for (uint32_t i = 0; i < t->field_count; i++) {
             size = plus(size, cost_size(t->fields[i].type));
@@ -109,8 +122,13 @@ int64_t cost_size(const struct type *t)
         return size;
     case TYPE_LIST:
         return t->item == NULL ? 16 : plus(16, times((int64_t)t->list_max, cost_size(t->item)));
-    case TYPE_BOOL: case TYPE_INT: case TYPE_DATE: case TYPE_DURATION: case TYPE_TIMESTAMP:
-    case TYPE_AMOUNT: case TYPE_RATIO:
+    case TYPE_BOOL:
+    case TYPE_INT:
+    case TYPE_DATE:
+    case TYPE_DURATION:
+    case TYPE_TIMESTAMP:
+    case TYPE_AMOUNT:
+    case TYPE_RATIO:
         return 16;
     }
     return 16;
@@ -164,8 +182,8 @@ static int64_t call_steps(const struct node *n)
         }
     }
     if (strcmp(builtin_name(n->ref.builtin), "contains") == 0) {
-        steps = plus(steps, times(text_steps(n->items[0]->type),
-                                  (int64_t)n->items[1]->type->size_max));
+        steps =
+            plus(steps, times(text_steps(n->items[0]->type), (int64_t)n->items[1]->type->size_max));
     }
     return steps;
 }
@@ -202,46 +220,53 @@ static struct rules_bound cost_read(const struct node *n)
     return b;
 }
 
-/* What a node costs besides its step and its operands. */
+static struct rules_bound cost_concatenation(const struct node *n)
+{
+    struct rules_bound b = {0};
+    if (n->type->kind == TYPE_LIST) {
+        b.steps = (int64_t)n->type->list_max;
+        b.arena = cost_size(n->type);
+    } else if (type_is_text(n->type)) {
+        b.steps = (int64_t)(n->a->type->size_max / 16 + n->b->type->size_max / 16);
+        b.arena = cost_size(n->type);
+    }
+    return b;
+}
+
+static bool is_comparison(enum node_kind kind)
+{
+    return kind == NODE_EQ || kind == NODE_NE || kind == NODE_LT || kind == NODE_LE ||
+           kind == NODE_GT || kind == NODE_GE;
+}
+
+/* What a node costs besides its step and its operands; most cost nothing more. */
 static struct rules_bound cost_own(const struct walk *w, const struct node *n)
 {
     struct rules_bound b = {0};
-    switch (n->kind) {
-    case NODE_TERM: b.steps = n->a != NULL ? 4 : 0; break;
-    case NODE_ROW: case NODE_SEEK: case NODE_SCAN: case NODE_BALANCE: b = cost_read(n); break;
-    case NODE_TALLY: b.steps = 4; break;
-    case NODE_IN_TABLE: b.steps = 50; b.arena = cost_size(n->ref.table->row); break;
-    case NODE_IN_LIST:
+    enum node_kind kind = n->kind;
+    if (kind == NODE_TERM) {
+        b.steps = n->a != NULL ? 4 : 0;
+    } else if (kind == NODE_ROW || kind == NODE_SEEK || kind == NODE_SCAN || kind == NODE_BALANCE) {
+        b = cost_read(n);
+    } else if (kind == NODE_TALLY) {
+        b.steps = 4;
+    } else if (kind == NODE_IN_TABLE) {
+        b = (struct rules_bound){.steps = 50, .arena = cost_size(n->ref.table->row)};
+    } else if (kind == NODE_IN_LIST) {
         b.steps = times((int64_t)n->b->type->list_max,
                         type_is_text(n->a->type) ? text_steps(n->a->type) : 1);
-        break;
-    case NODE_ADD:
-        if (n->type->kind == TYPE_LIST) {
-            b.steps = (int64_t)n->type->list_max;
-            b.arena = cost_size(n->type);
-        } else if (type_is_text(n->type)) {
-            b.steps = (int64_t)(n->a->type->size_max / 16 + n->b->type->size_max / 16);
-            b.arena = cost_size(n->type);
-        }
-        break;
-    case NODE_EQ: case NODE_NE: case NODE_LT: case NODE_LE: case NODE_GT: case NODE_GE:
+    } else if (kind == NODE_ADD) {
+        b = cost_concatenation(n);
+    } else if (is_comparison(kind)) {
         b.steps = compare_steps(n->a->type, n->b->type);
-        break;
-    case NODE_LIST: case NODE_RECORD: b.arena = cost_size(n->type); break;
-    case NODE_ROUND:
+    } else if (kind == NODE_LIST || kind == NODE_RECORD) {
+        b.arena = cost_size(n->type);
+    } else if (kind == NODE_ROUND) {
         b.steps = 1;
         b.bytes = 40 + 14 + cost_json(w->registry, n->a->type) + cost_json(w->registry, n->type);
-        break;
-    case NODE_CALL:
+    } else if (kind == NODE_CALL) {
         b.steps = call_steps(n);
         b.arena = makes_text(n) ? cost_size(n->type) : 0;
-        break;
-    case NODE_LITERAL: case NODE_SLOT: case NODE_NOW: case NODE_FIELD: case NODE_ITEM:
-    case NODE_HAS_ROW: case NODE_HAS_FIELD: case NODE_HAS_SLOT: case NODE_NOT: case NODE_NEGATE:
-    case NODE_SUBTRACT: case NODE_MULTIPLY: case NODE_DIVIDE: case NODE_MODULO: case NODE_AND:
-    case NODE_OR: case NODE_COND: case NODE_MACRO: case NODE_CONVERT: case NODE_NAME:
-    case NODE_DOT: case NODE_INDEX: case NODE_APPLY: case NODE_IN:
-        break;
     }
     return b;
 }
@@ -300,9 +325,7 @@ static int64_t sides_json(const struct walk *w, const struct node *n)
         most = larger(most, sides_json(w, n->b));
         n = n->a;
     }
-    bool comparison = n->kind == NODE_EQ || n->kind == NODE_NE || n->kind == NODE_LT ||
-                      n->kind == NODE_LE || n->kind == NODE_GT || n->kind == NODE_GE;
-    if (comparison && n->a->type->kind != TYPE_LIST) {
+    if (is_comparison(n->kind) && n->a->type->kind != TYPE_LIST) {
         int64_t pair = cost_json(w->registry, n->a->type) + cost_json(w->registry, n->b->type) + 2;
         most = larger(most, pair);
     }
@@ -456,21 +479,31 @@ static struct rules_bound cost_statement(const struct walk *w, const struct stmt
 {
     switch (s->kind) {
     case STMT_CLAUSE:
-    case STMT_TALLY: return (struct rules_bound){0};
+    case STMT_TALLY:
+        return (struct rules_bound){0};
     case STMT_LET:
     case STMT_REQUIRE:
-    case STMT_EMIT: return cost_told(w, s);
-    case STMT_IF: return cost_if(w, s);
-    case STMT_FOR: return cost_for(w, s);
-    case STMT_APPORTION: return cost_apportion(w, s);
-    case STMT_CLEAR: return cost_clear(w, s);
+    case STMT_EMIT:
+        return cost_told(w, s);
+    case STMT_IF:
+        return cost_if(w, s);
+    case STMT_FOR:
+        return cost_for(w, s);
+    case STMT_APPORTION:
+        return cost_apportion(w, s);
+    case STMT_CLEAR:
+        return cost_clear(w, s);
     case STMT_TRANSFER:
     case STMT_ISSUE:
-    case STMT_RETIRE: return cost_posting(w, s);
+    case STMT_RETIRE:
+        return cost_posting(w, s);
     case STMT_SET:
-    case STMT_REMOVE: return cost_row_write(w, s);
-    case STMT_ADD: return cost_add(w, s);
-    case STMT_SCHEDULE: return cost_schedule(w, s);
+    case STMT_REMOVE:
+        return cost_row_write(w, s);
+    case STMT_ADD:
+        return cost_add(w, s);
+    case STMT_SCHEDULE:
+        return cost_schedule(w, s);
     }
     return (struct rules_bound){0};
 }

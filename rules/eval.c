@@ -26,15 +26,24 @@ _Noreturn void machine_reject(struct machine *m, const char *clause, uint32_t li
 void machine_check(struct machine *m, enum num_end end)
 {
     switch (end) {
-    case NUM_OK: return;
-    case NUM_OVERFLOW: machine_fault(m, RULES_FAULT_OVERFLOW);
-    case NUM_DIVIDE: machine_fault(m, RULES_FAULT_DIVIDE);
-    case NUM_FORM: machine_fault(m, RULES_FAULT_FORM);
-    case NUM_RANGE: machine_fault(m, RULES_FAULT_RANGE);
-    case NUM_NEGATIVE: machine_fault(m, RULES_FAULT_NEGATIVE);
-    case NUM_WEIGHTS: machine_fault(m, RULES_FAULT_WEIGHTS);
-    case NUM_CIVIL: machine_fault(m, RULES_FAULT_CIVIL);
-    case NUM_INEXACT: break;
+    case NUM_OK:
+        return;
+    case NUM_OVERFLOW:
+        machine_fault(m, RULES_FAULT_OVERFLOW);
+    case NUM_DIVIDE:
+        machine_fault(m, RULES_FAULT_DIVIDE);
+    case NUM_FORM:
+        machine_fault(m, RULES_FAULT_FORM);
+    case NUM_RANGE:
+        machine_fault(m, RULES_FAULT_RANGE);
+    case NUM_NEGATIVE:
+        machine_fault(m, RULES_FAULT_NEGATIVE);
+    case NUM_WEIGHTS:
+        machine_fault(m, RULES_FAULT_WEIGHTS);
+    case NUM_CIVIL:
+        machine_fault(m, RULES_FAULT_CIVIL);
+    case NUM_INEXACT:
+        break;
     }
     require(false);
 }
@@ -267,15 +276,14 @@ static bool is_number(const struct type *t)
 
 static bool holds(enum node_kind kind, int order)
 {
-    switch (kind) {
-    case NODE_EQ: return order == 0;
-    case NODE_NE: return order != 0;
-    case NODE_LT: return order < 0;
-    case NODE_LE: return order <= 0;
-    case NODE_GT: return order > 0;
-    case NODE_GE: return order >= 0;
-    default: require(false); return false;
+    if (kind == NODE_EQ || kind == NODE_NE) {
+        return (order == 0) == (kind == NODE_EQ);
     }
+    if (kind == NODE_LT || kind == NODE_LE) {
+        return order < 0 || (order == 0 && kind == NODE_LE);
+    }
+    require(kind == NODE_GT || kind == NODE_GE);
+    return order > 0 || (order == 0 && kind == NODE_GE);
 }
 
 /* The operands of a comparison that are evaluated already. */
@@ -466,51 +474,112 @@ static struct value eval_record(struct machine *m, const struct node *n)
     return (struct value){.as.fields = fields, .present = true};
 }
 
+/* ---- leaves and logic ---- */
+
+static struct value eval_literal(struct machine *m, const struct node *n)
+{
+    return n->constant;
+}
+
+static struct value eval_slot(struct machine *m, const struct node *n)
+{
+    return m->frame[n->slot];
+}
+
+static struct value eval_now(struct machine *m, const struct node *n)
+{
+    return (struct value){.as.time = m->now, .present = true};
+}
+
+static struct value eval_has_row(struct machine *m, const struct node *n)
+{
+    return of_truth(find_row(m, n->a) != NULL);
+}
+
+static struct value eval_has_field(struct machine *m, const struct node *n)
+{
+    return of_truth(eval(m, n->a).as.fields[n->index].present);
+}
+
+static struct value eval_has_slot(struct machine *m, const struct node *n)
+{
+    return of_truth(m->frame[n->slot].present);
+}
+
+static struct value eval_not(struct machine *m, const struct node *n)
+{
+    return of_truth(!eval(m, n->a).as.truth);
+}
+
+static struct value eval_comparison(struct machine *m, const struct node *n)
+{
+    struct value a = eval(m, n->a);
+    struct value b = eval(m, n->b);
+    return of_truth(compare(m, n, a, b));
+}
+
+static struct value eval_and(struct machine *m, const struct node *n)
+{
+    return of_truth(eval(m, n->a).as.truth && eval(m, n->b).as.truth);
+}
+
+static struct value eval_or(struct machine *m, const struct node *n)
+{
+    return of_truth(eval(m, n->a).as.truth || eval(m, n->b).as.truth);
+}
+
+static struct value eval_choice(struct machine *m, const struct node *n)
+{
+    return eval(m, eval(m, n->a).as.truth ? n->b : n->c);
+}
+
 /* ---- the walk ---- */
+
+/* The kinds that only the parser makes have no entry. */
+static struct value (*const walkers[])(struct machine *m, const struct node *n) = {
+    [NODE_LITERAL] = eval_literal,
+    [NODE_SLOT] = eval_slot,
+    [NODE_NOW] = eval_now,
+    [NODE_TERM] = eval_term,
+    [NODE_FIELD] = eval_field,
+    [NODE_ITEM] = eval_item,
+    [NODE_ROW] = eval_row,
+    [NODE_SEEK] = eval_row,
+    [NODE_SCAN] = eval_scan,
+    [NODE_TALLY] = eval_tally,
+    [NODE_BALANCE] = eval_balance,
+    [NODE_HAS_ROW] = eval_has_row,
+    [NODE_HAS_FIELD] = eval_has_field,
+    [NODE_HAS_SLOT] = eval_has_slot,
+    [NODE_IN_TABLE] = eval_in_table,
+    [NODE_IN_LIST] = eval_in_list,
+    [NODE_NOT] = eval_not,
+    [NODE_NEGATE] = eval_negate,
+    [NODE_ADD] = eval_sum,
+    [NODE_SUBTRACT] = eval_sum,
+    [NODE_MULTIPLY] = eval_product,
+    [NODE_DIVIDE] = eval_product,
+    [NODE_MODULO] = eval_product,
+    [NODE_EQ] = eval_comparison,
+    [NODE_NE] = eval_comparison,
+    [NODE_LT] = eval_comparison,
+    [NODE_LE] = eval_comparison,
+    [NODE_GT] = eval_comparison,
+    [NODE_GE] = eval_comparison,
+    [NODE_AND] = eval_and,
+    [NODE_OR] = eval_or,
+    [NODE_COND] = eval_choice,
+    [NODE_LIST] = eval_list,
+    [NODE_RECORD] = eval_record,
+    [NODE_ROUND] = eval_round,
+    [NODE_CALL] = eval_call,
+    [NODE_MACRO] = eval_macro,
+    [NODE_CONVERT] = eval_convert,
+};
 
 struct value eval(struct machine *m, const struct node *n)
 {
+    require(walkers[n->kind] != NULL);
     machine_charge(m, 1);
-    switch (n->kind) {
-    case NODE_LITERAL: return n->constant;
-    case NODE_SLOT: return m->frame[n->slot];
-    case NODE_NOW: return (struct value){.as.time = m->now, .present = true};
-    case NODE_FIELD: return eval_field(m, n);
-    case NODE_TERM: return eval_term(m, n);
-    case NODE_ITEM: return eval_item(m, n);
-    case NODE_ROW:
-    case NODE_SEEK: return eval_row(m, n);
-    case NODE_SCAN: return eval_scan(m, n);
-    case NODE_TALLY: return eval_tally(m, n);
-    case NODE_BALANCE: return eval_balance(m, n);
-    case NODE_HAS_ROW: return of_truth(find_row(m, n->a) != NULL);
-    case NODE_HAS_FIELD: return of_truth(eval(m, n->a).as.fields[n->index].present);
-    case NODE_HAS_SLOT: return of_truth(m->frame[n->slot].present);
-    case NODE_IN_TABLE: return eval_in_table(m, n);
-    case NODE_IN_LIST: return eval_in_list(m, n);
-    case NODE_NOT: return of_truth(!eval(m, n->a).as.truth);
-    case NODE_NEGATE: return eval_negate(m, n);
-    case NODE_ADD:
-    case NODE_SUBTRACT: return eval_sum(m, n);
-    case NODE_MULTIPLY:
-    case NODE_DIVIDE:
-    case NODE_MODULO: return eval_product(m, n);
-    case NODE_EQ: case NODE_NE: case NODE_LT: case NODE_LE: case NODE_GT: case NODE_GE: {
-        struct value a = eval(m, n->a);
-        struct value b = eval(m, n->b);
-        return of_truth(compare(m, n, a, b));
-    }
-    case NODE_AND: return of_truth(eval(m, n->a).as.truth && eval(m, n->b).as.truth);
-    case NODE_OR: return of_truth(eval(m, n->a).as.truth || eval(m, n->b).as.truth);
-    case NODE_COND: return eval(m, eval(m, n->a).as.truth ? n->b : n->c);
-    case NODE_LIST: return eval_list(m, n);
-    case NODE_RECORD: return eval_record(m, n);
-    case NODE_ROUND: return eval_round(m, n);
-    case NODE_CALL: return eval_call(m, n);
-    case NODE_MACRO: return eval_macro(m, n);
-    case NODE_CONVERT: return eval_convert(m, n);
-    case NODE_NAME: case NODE_DOT: case NODE_INDEX: case NODE_APPLY: case NODE_IN: break;
-    }
-    require(false);
-    return (struct value){0};
+    return walkers[n->kind](m, n);
 }

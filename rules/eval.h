@@ -24,7 +24,7 @@ struct row_entry {
     struct bytes components;
     const struct value *before; /* all fields, keys first; NULL: no such row */
     const struct value *now;
-    uint32_t line;              /* of the last write */
+    uint32_t line; /* of the last write */
     bool written;
 };
 
@@ -62,6 +62,7 @@ struct machine {
     uint64_t timers_waiting;
     int64_t spent;
     bool in_test; /* optional fields may be read; an absent one is a missing row */
+    bool loose;   /* a tool's signer is no party name: bounds do not count it */
     /* where it stands */
     struct bytes clause;
     uint32_t line;
@@ -69,7 +70,7 @@ struct machine {
     struct tree rows, accounts, tallies, counts;
     struct issuance_entry *issuances; /* one per family */
     const struct type **layouts;      /* one per table: how its stored rows are written */
-    struct buf key;                   /* scratch */
+    struct buf key, full;             /* scratch */
     /* results */
     struct buf trace, effects;
     bool first_trace, first_effect;

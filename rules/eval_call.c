@@ -44,8 +44,8 @@ static void call_contains(struct machine *m, const struct node *n, const struct 
     struct bytes a = args[0].as.text;
     struct bytes b = args[1].as.text;
     machine_charge(m, eval_text_steps(a.size) * (int64_t)b.size);
-    ret->as.truth = b.size == 0 ||
-                    (a.size >= b.size && memmem(a.data, a.size, b.data, b.size) != NULL);
+    ret->as.truth =
+        b.size == 0 || (a.size >= b.size && memmem(a.data, a.size, b.data, b.size) != NULL);
 }
 
 /* ---- conversions ---- */
@@ -105,7 +105,7 @@ static void call_string_of_bytes(struct machine *m, const struct node *n, const 
 static void call_bool_of_string(struct machine *m, const struct node *n, const struct value *args,
                                 struct value *ret)
 {
-    static const char *const words[] = {"true", "True", "TRUE", "t", "T", "1",
+    static const char *const words[] = {"true",  "True",  "TRUE",  "t", "T", "1",
                                         "false", "False", "FALSE", "f", "F", "0"};
     for (size_t i = 0; i < 12; i++) {
         if (bytes_equal(args[0].as.text, bytes_text(words[i]))) {
@@ -151,8 +151,16 @@ static void call_date(struct machine *m, const struct node *n, const struct valu
 /* ---- civil time ---- */
 
 enum getter {
-    GET_YEAR, GET_MONTH, GET_DATE, GET_DAY_OF_MONTH, GET_DAY_OF_WEEK, GET_DAY_OF_YEAR,
-    GET_HOURS, GET_MINUTES, GET_SECONDS, GET_MILLISECONDS,
+    GET_YEAR,
+    GET_MONTH,
+    GET_DATE,
+    GET_DAY_OF_MONTH,
+    GET_DAY_OF_WEEK,
+    GET_DAY_OF_YEAR,
+    GET_HOURS,
+    GET_MINUTES,
+    GET_SECONDS,
+    GET_MILLISECONDS,
 };
 
 static void call_getter(struct machine *m, const struct node *n, const struct value *args,
@@ -161,22 +169,42 @@ static void call_getter(struct machine *m, const struct node *n, const struct va
     struct civil_parts parts;
     machine_check(m, civil_time_split(args[0].as.time, n->zone, &parts));
     switch ((enum getter)n->choice) {
-    case GET_YEAR: ret->as.number = parts.date.year; return;
-    case GET_MONTH: ret->as.number = parts.date.month - 1; return;
-    case GET_DATE: ret->as.number = parts.date.day; return;
-    case GET_DAY_OF_MONTH: ret->as.number = parts.date.day - 1; return;
-    case GET_DAY_OF_WEEK: ret->as.number = parts.weekday; return;
-    case GET_DAY_OF_YEAR: ret->as.number = parts.day_of_year; return;
-    case GET_HOURS: ret->as.number = parts.hour; return;
-    case GET_MINUTES: ret->as.number = parts.minute; return;
-    case GET_SECONDS: ret->as.number = parts.second; return;
-    case GET_MILLISECONDS: ret->as.number = parts.milli; return;
+    case GET_YEAR:
+        ret->as.number = parts.date.year;
+        return;
+    case GET_MONTH:
+        ret->as.number = parts.date.month - 1;
+        return;
+    case GET_DATE:
+        ret->as.number = parts.date.day;
+        return;
+    case GET_DAY_OF_MONTH:
+        ret->as.number = parts.date.day - 1;
+        return;
+    case GET_DAY_OF_WEEK:
+        ret->as.number = parts.weekday;
+        return;
+    case GET_DAY_OF_YEAR:
+        ret->as.number = parts.day_of_year;
+        return;
+    case GET_HOURS:
+        ret->as.number = parts.hour;
+        return;
+    case GET_MINUTES:
+        ret->as.number = parts.minute;
+        return;
+    case GET_SECONDS:
+        ret->as.number = parts.second;
+        return;
+    case GET_MILLISECONDS:
+        ret->as.number = parts.milli;
+        return;
     }
 }
 
 /* Whole hours, minutes and seconds of a duration; its milliseconds beyond the last second. */
-static void call_duration_getter(struct machine *m, const struct node *n,
-                                 const struct value *args, struct value *ret)
+static void call_duration_getter(struct machine *m, const struct node *n, const struct value *args,
+                                 struct value *ret)
 {
     int64_t nanos = (int64_t)args[0].as.number;
     if (n->choice == GET_HOURS) {

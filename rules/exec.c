@@ -14,7 +14,11 @@ void trace_begin(struct machine *m, const char *kind)
     buf_put_text(&m->trace, m->first_trace ? "[" : ",[");
     m->first_trace = false;
     canon_put_string(&m->trace, m->clause);
-    buf_printf(&m->trace, ",%u,\"%s\",", m->line, kind);
+    buf_put_u8(&m->trace, ',');
+    canon_put_uint(&m->trace, m->line);
+    buf_put_text(&m->trace, ",\"");
+    buf_put_text(&m->trace, kind);
+    buf_put_text(&m->trace, "\",");
 }
 
 void trace_end(struct machine *m)
@@ -88,7 +92,7 @@ static void exec_for(struct machine *m, const struct stmt *s)
 {
     struct value list = eval(m, s->value);
     trace_begin(m, "for");
-    buf_printf(&m->trace, "%zu", list.as.list.count);
+    canon_put_uint(&m->trace, list.as.list.count);
     trace_end(m);
     for (size_t i = 0; i < list.as.list.count; i++) {
         machine_charge(m, 1);
@@ -238,22 +242,48 @@ static void exec_statement(struct machine *m, const struct stmt *s)
     m->line = s->line;
     machine_charge(m, 1);
     switch (s->kind) {
-    case STMT_CLAUSE: return;
-    case STMT_TALLY: return;
-    case STMT_LET: exec_let(m, s); return;
-    case STMT_REQUIRE: exec_require(m, s); return;
-    case STMT_IF: exec_if(m, s); return;
-    case STMT_FOR: exec_for(m, s); return;
-    case STMT_APPORTION: exec_apportion(m, s); return;
-    case STMT_CLEAR: exec_clear(m, s); return;
+    case STMT_CLAUSE:
+        return;
+    case STMT_TALLY:
+        return;
+    case STMT_LET:
+        exec_let(m, s);
+        return;
+    case STMT_REQUIRE:
+        exec_require(m, s);
+        return;
+    case STMT_IF:
+        exec_if(m, s);
+        return;
+    case STMT_FOR:
+        exec_for(m, s);
+        return;
+    case STMT_APPORTION:
+        exec_apportion(m, s);
+        return;
+    case STMT_CLEAR:
+        exec_clear(m, s);
+        return;
     case STMT_TRANSFER:
     case STMT_ISSUE:
-    case STMT_RETIRE: exec_posting(m, s); return;
-    case STMT_SET: exec_set(m, s); return;
-    case STMT_ADD: exec_add(m, s); return;
-    case STMT_REMOVE: exec_remove(m, s); return;
-    case STMT_EMIT: exec_emit(m, s); return;
-    case STMT_SCHEDULE: exec_schedule(m, s); return;
+    case STMT_RETIRE:
+        exec_posting(m, s);
+        return;
+    case STMT_SET:
+        exec_set(m, s);
+        return;
+    case STMT_ADD:
+        exec_add(m, s);
+        return;
+    case STMT_REMOVE:
+        exec_remove(m, s);
+        return;
+    case STMT_EMIT:
+        exec_emit(m, s);
+        return;
+    case STMT_SCHEDULE:
+        exec_schedule(m, s);
+        return;
     }
 }
 

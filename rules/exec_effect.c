@@ -9,13 +9,16 @@
 
 void effect_begin(struct machine *m, const char *kind, bool with_clause, uint32_t line)
 {
-    buf_printf(&m->effects, "%s\"%s\",", m->first_effect ? "[" : ",[", kind);
+    buf_put_text(&m->effects, m->first_effect ? "[\"" : ",[\"");
+    buf_put_text(&m->effects, kind);
+    buf_put_text(&m->effects, "\",");
     m->first_effect = false;
     if (with_clause) {
         canon_put_string(&m->effects, m->clause);
         buf_put_u8(&m->effects, ',');
     }
-    buf_printf(&m->effects, "%u,", line);
+    canon_put_uint(&m->effects, line);
+    buf_put_u8(&m->effects, ',');
 }
 
 void effect_end(struct machine *m)
@@ -274,14 +277,15 @@ void exec_schedule(struct machine *m, const struct stmt *s)
     struct civil_time at = eval(m, s->when).as.time;
     machine_charge(m, 100);
     struct civil_time least;
-    bool early = civil_time_add(m->now, (int128)RULES_TIMER_DELAY_S * 1000000000, &least) !=
-                     NUM_OK || civil_time_compare(at, least) < 0;
+    bool early =
+        civil_time_add(m->now, (int128)RULES_TIMER_DELAY_S * 1000000000, &least) != NUM_OK ||
+        civil_time_compare(at, least) < 0;
     if (early) {
         machine_fault(m, RULES_FAULT_RANGE);
     }
     if (m->timers_waiting + m->schedules.count >= RULES_TIMERS_WAITING_MAX) {
-        char *why = arena_printf(m->arena, "timers is full (at most %d rows)",
-                                 RULES_TIMERS_WAITING_MAX);
+        char *why =
+            arena_printf(m->arena, "timers is full (at most %d rows)", RULES_TIMERS_WAITING_MAX);
         machine_reject(m, "0.5", m->line, bytes_text(why));
     }
     int32_t legal = timer_legal(m, h, args, at);

@@ -16,8 +16,8 @@ struct validation {
 
 static const char *type_expected(struct validation *v, const struct type *t, const char *path)
 {
-    static const char *const names[] = {"bool", "int", "string", "bytes", "date", "duration",
-                                        "timestamp", "party", "", "", "", "list"};
+    static const char *const names[] = {"bool",      "int",   "string", "bytes", "date", "duration",
+                                        "timestamp", "party", "",       "",      "",     "list"};
     if (t->kind == TYPE_AMOUNT) {
         return arena_printf(v->arena, "%s: %.*s expected", path, (int)t->measure->name.size,
                             (const char *)t->measure->name.data);
@@ -123,8 +123,8 @@ static bool check_time(const struct raw *raw, const struct type *t, struct value
         return ok;
     }
     int64_t nanos = raw->kind == RAW_DURATION ? raw->as.number : 0;
-    bool ok = raw->kind == RAW_DURATION ||
-              (text && civil_duration_parse(raw->as.text, &nanos) == NUM_OK);
+    bool ok =
+        raw->kind == RAW_DURATION || (text && civil_duration_parse(raw->as.text, &nanos) == NUM_OK);
     ret->as.number = nanos;
     return ok;
 }

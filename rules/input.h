@@ -8,7 +8,7 @@
 #include "rules/program.h"
 
 enum raw_kind {
-    RAW_NONE,     /* null, or a Value without a kind: no value of any type */
+    RAW_NONE, /* null, or a Value without a kind: no value of any type */
     RAW_BOOL,
     RAW_INT,
     RAW_BIG,      /* an integer outside 64 bits */
@@ -28,8 +28,8 @@ struct raw {
     bool json; /* TEXT */
     union {
         bool truth;
-        int64_t number;   /* INT, DATE, DURATION */
-        struct bytes text; /* TEXT, OCTETS */
+        int64_t number;         /* INT, DATE, DURATION */
+        struct bytes text;      /* TEXT, OCTETS */
         struct civil_time time; /* nanos may be out of range */
         struct {
             int64_t count;
@@ -52,7 +52,8 @@ struct raw_field {
     struct raw value;
 };
 
-/* Decodes an Args message into a RAW_RECORD; texts are views into it. False: malformed, too deep. */
+/* Decodes an Args message into a RAW_RECORD; texts are views into it. False: malformed, too deep.
+ */
 bool input_decode(struct bytes args, struct arena *arena, struct raw *ret);
 
 /* Validates a RAW_RECORD against declared fields into ret (one per field). NULL, or the reason of a

@@ -13,22 +13,22 @@ struct lexer {
     const uint8_t *text;
     size_t size, at;
     uint32_t line;
-    size_t line_at;       /* octet at which the line begins */
-    size_t column_at;     /* octet up to which `column` has been counted */
+    size_t line_at;   /* octet at which the line begins */
+    size_t column_at; /* octet up to which `column` has been counted */
     uint32_t column;
-    uint8_t *decoded;     /* the string being read; room for the whole text */
+    uint8_t *decoded; /* the string being read; room for the whole text */
     size_t decoded_size;
 };
 
 static const char *const reserved[] = {
-    "true",     "false",  "null",     "in",     "as",       "break",   "const",   "continue",
-    "else",     "for",    "function", "if",     "import",   "let",     "loop",    "package",
-    "namespace", "return", "var",     "void",   "while",    "rules",   "contract", "version",
-    "effective", "replaces", "measure", "party", "term",    "record",  "table",   "uses",
-    "account",  "on",     "signed",   "dated",  "clause",   "require", "apportion", "over",
-    "by",       "giving", "transfer", "from",   "to",       "issue",   "into",    "retire",
-    "set",      "add",    "remove",   "emit",   "schedule", "at",      "tally",   "clear",
-    "test",     "given",  "when",     "then",   "rejected", "round",
+    "true",      "false",    "null",     "in",    "as",       "break",   "const",     "continue",
+    "else",      "for",      "function", "if",    "import",   "let",     "loop",      "package",
+    "namespace", "return",   "var",      "void",  "while",    "rules",   "contract",  "version",
+    "effective", "replaces", "measure",  "party", "term",     "record",  "table",     "uses",
+    "account",   "on",       "signed",   "dated", "clause",   "require", "apportion", "over",
+    "by",        "giving",   "transfer", "from",  "to",       "issue",   "into",      "retire",
+    "set",       "add",      "remove",   "emit",  "schedule", "at",      "tally",     "clear",
+    "test",      "given",    "when",     "then",  "rejected", "round",
 };
 
 bool lex_reserved(struct bytes name)
@@ -76,8 +76,10 @@ static void check_text(struct compile *c)
     const uint8_t *t = c->text.data;
     for (size_t i = 0; i < c->text.size; i++) {
         if ((t[i] < 0x20 && t[i] != '\n') || t[i] == 0x7F) {
-            compile_fail_at(c, i, "a contract has no tabs, carriage returns or other control "
-                                  "characters; this one is %02x", t[i]);
+            compile_fail_at(c, i,
+                            "a contract has no tabs, carriage returns or other control "
+                            "characters; this one is %02x",
+                            t[i]);
         }
         if (i + 2 < c->text.size && memcmp(t + i, "\xEF\xBB\xBF", 3) == 0) {
             compile_fail_at(c, i, "a contract has no byte order mark");

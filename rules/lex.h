@@ -23,10 +23,10 @@ struct token {
     enum token_kind kind;
     uint32_t offset, line, column; /* octets from 0; line and column (code points) from 1 */
     uint32_t size;                 /* octets in the text */
-    struct bytes text;  /* name, operator: as written; string, bytes: decoded; decimal, int: as
-                           written */
-    uint64_t number;    /* int: the value, at most 2^63 */
-    bool silent;        /* not part of the token hash: titles and tests */
+    struct bytes text; /* name, operator: as written; string, bytes: decoded; decimal, int: as
+                          written */
+    uint64_t number;   /* int: the value, at most 2^63 */
+    bool silent;       /* not part of the token hash: titles and tests */
 };
 
 struct compile;

@@ -108,7 +108,7 @@ void memory_put(struct memory *m, struct bytes key, struct bytes row)
 {
     struct stored_row *r = tree_get(&m->rows, key);
     if (r == NULL) {
-        r = tree_add(&m->rows, key, sizeof *r);
+        r = tree_add(&m->rows, key, sizeof *r)->value;
     }
     free(r->data);
     r->data = mem_copy(row.data, row.size);
@@ -128,7 +128,7 @@ bool memory_add(struct memory *m, struct bytes account, int64_t quanta)
 {
     int64_t *balance = tree_get(&m->accounts, account);
     if (balance == NULL) {
-        balance = tree_add(&m->accounts, account, sizeof *balance);
+        balance = tree_add(&m->accounts, account, sizeof *balance)->value;
     }
     return num_int_add(*balance, quanta, balance) == NUM_OK;
 }
@@ -149,7 +149,7 @@ static void add_timer(struct memory *m, const struct rules_schedule *s, uint64_t
     struct buf key;
     buf_init(&key, 64);
     struct memory_timer *t =
-        tree_add(&m->timers, timer_key(s->at, index, s->ordinal, &key), sizeof *t);
+        tree_add(&m->timers, timer_key(s->at, index, s->ordinal, &key), sizeof *t)->value;
     buf_done(&key);
     t->at = s->at;
     t->event = arena_copy(&m->arena, s->event);

@@ -36,6 +36,18 @@ static struct bytes join(struct machine *m, struct bytes prefix, struct bytes re
     return bytes_of(text, prefix.size + rest.size);
 }
 
+/* The same in a second scratch buffer, valid until its next use. */
+static struct bytes full_key(struct machine *m, struct bytes prefix, struct bytes rest)
+{
+    buf_clear(&m->full);
+    buf_put_bytes(&m->full, prefix);
+    if (rest.size > 0) {
+        buf_put_bytes(&m->full, rest);
+    }
+    require(!m->full.overflow);
+    return buf_bytes(&m->full);
+}
+
 /* ---- rows ---- */
 
 /* Finds out how the rows of a table were written; before any view into the store is held, because
@@ -74,9 +86,10 @@ static const struct value *decode_row(struct machine *m, const struct table *t,
 static struct row_entry *add_entry(struct machine *m, const struct table *t, struct bytes key,
                                    const struct value *values)
 {
-    struct row_entry *e = tree_add(&m->rows, key, sizeof *e);
+    struct tree_node *n = tree_add(&m->rows, key, sizeof(struct row_entry));
+    struct row_entry *e = n->value;
     e->table = t;
-    e->components = arena_copy(m->arena, components(key));
+    e->components = components(n->key);
     e->before = values;
     e->now = values;
     return e;
@@ -92,8 +105,7 @@ struct row_entry *overlay_row(struct machine *m, const struct table *t, const st
     }
     struct bytes row;
     const struct value *values = NULL;
-    struct bytes full = join(m, t->prefix, components(key));
-    if (m->store->get(m->store->ctx, full, &row)) {
+    if (m->store->get(m->store->ctx, full_key(m, t->prefix, components(key)), &row)) {
         values = decode_row(m, t, components(key), row);
     }
     return add_entry(m, t, key, values);
@@ -193,7 +205,7 @@ struct value overlay_scan(struct machine *m, const struct table *t, const struct
     struct bytes made = make_key(m, t->index, t->row->fields, keys, count);
     struct bytes prefix = arena_copy(m->arena, made);
     struct scan s = {m, t};
-    m->store->scan(m->store->ctx, join(m, t->prefix, components(prefix)), &s, scan_row);
+    m->store->scan(m->store->ctx, full_key(m, t->prefix, components(prefix)), &s, scan_row);
     struct vector rows = {0};
     const struct tree_node *n = tree_above(&m->rows, prefix, true);
     for (; n != NULL && bytes_has_prefix(n->key, prefix); n = tree_above(&m->rows, n->key, false)) {
@@ -215,9 +227,10 @@ static struct count_entry *rows_beside(struct machine *m, const struct row_entry
     struct bytes key = make_key(m, t->index, t->row->fields, keys, 1);
     struct count_entry *count = tree_get(&m->counts, key);
     if (count == NULL) {
-        struct bytes full = join(m, t->prefix, components(key));
-        count = tree_add(&m->counts, key, sizeof *count);
-        count->count = (int64_t)m->store->count(m->store->ctx, full);
+        struct bytes full = full_key(m, t->prefix, components(key));
+        uint64_t stored = m->store->count(m->store->ctx, full);
+        count = tree_add(&m->counts, key, sizeof *count)->value;
+        count->count = (int64_t)stored;
         /* rows that the event wrote before the first count of this key */
         struct bytes prefix = arena_copy(m->arena, key);
         const struct tree_node *n = tree_above(&m->rows, prefix, true);
@@ -258,7 +271,7 @@ struct account_entry *overlay_account(struct machine *m, const struct family *f,
     if (e != NULL) {
         return e;
     }
-    e = tree_add(&m->accounts, key, sizeof *e);
+    e = tree_add(&m->accounts, key, sizeof *e)->value;
     struct value *kept = arena_new(m->arena, (size_t)f->key_count + 1, sizeof *kept);
     if (f->key_count > 0) {
         memcpy(kept, keys, f->key_count * sizeof *kept);
@@ -287,5 +300,5 @@ struct tally_entry *overlay_tally(struct machine *m, const struct tally *t,
 {
     struct bytes key = make_key(m, t->index, t->keys, keys, t->key_count);
     struct tally_entry *e = tree_get(&m->tallies, key);
-    return e != NULL ? e : tree_add(&m->tallies, key, sizeof *e);
+    return e != NULL ? e : tree_add(&m->tallies, key, sizeof *e)->value;
 }

@@ -12,10 +12,10 @@
 struct parser {
     struct compile *c;
     struct rules_program *p;
-    uint32_t at;       /* token */
-    uint32_t nesting;  /* of expressions */
+    uint32_t at;      /* token */
+    uint32_t nesting; /* of expressions */
     uint32_t blocks;
-    struct bytes clause; /* in force */
+    struct bytes clause;     /* in force */
     struct pointers clauses; /* numbers used so far, as struct bytes* */
 };
 
@@ -34,6 +34,10 @@ struct place parse_place(struct parser *x);
 void parse_arguments(struct parser *x, struct node ***args, struct bytes **names, uint32_t *count);
 struct test *parse_test(struct parser *x);
 struct field *parse_fields(struct parser *x, const char *open, const char *close, uint32_t *count);
+struct type *parse_new_type(struct parser *x, enum type_kind kind, uint32_t size_max);
+/* How much there is in a type, and how deep. */
+uint32_t parse_type_nodes(const struct type *t);
+uint32_t parse_type_depth(const struct type *t);
 /* clause numbers: 1.2.3 */
 struct bytes parse_clause_number(struct parser *x);
 /* A plain or quotient unit; false (and nothing taken) if the token is no unit. */

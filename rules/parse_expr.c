@@ -185,8 +185,7 @@ static struct node *literal_amount(struct parser *x)
     type->kind = TYPE_AMOUNT;
     type->by = -1;
     if (!parse_unit(x, &type->unit, &name)) {
-        compile_fail(x->c, token,
-                     "a decimal number needs a unit, e.g. 0.132 EUR/kWh or 5.5 pct");
+        compile_fail(x->c, token, "a decimal number needs a unit, e.g. 0.132 EUR/kWh or 5.5 pct");
     }
     if (num_scale_div(type->unit.scale, num_scale(num_power10(decimals), 1), &type->unit.scale) !=
         NUM_OK) {
@@ -294,8 +293,10 @@ static struct node *parse_round(struct parser *x)
     parse_expect(x, ",", "then the way of rounding, e.g. half_up");
     struct bytes mode = parse_any_name(x, "a way of rounding");
     if (!num_mode_parse(mode, &n->mode)) {
-        compile_fail(x->c, x->at - 1, "'%.*s' is no way of rounding; these are: half_up, "
-                     "half_even, down, up, floor, ceiling", BYTES_ARG(mode));
+        compile_fail(x->c, x->at - 1,
+                     "'%.*s' is no way of rounding; these are: half_up, "
+                     "half_even, down, up, floor, ceiling",
+                     BYTES_ARG(mode));
     }
     parse_expect(x, ")", "after the way of rounding");
     return n;
@@ -379,8 +380,7 @@ static struct node *parse_index(struct parser *x, struct node *of)
             break;
         }
     }
-    parse_expect(x, "]", n->at_most ? "since '<=' stands before the last key"
-                                    : "after the keys");
+    parse_expect(x, "]", n->at_most ? "since '<=' stands before the last key" : "after the keys");
     set_items(x, n, &items);
     return n;
 }
@@ -435,12 +435,13 @@ static struct node *parse_unary(struct parser *x)
     return n;
 }
 
-struct operator {
+struct operator
+{
     const char *text;
     enum node_kind kind;
 };
 
-static bool take_operator(struct parser *x, const struct operator *ops, size_t count,
+static bool take_operator(struct parser *x, const struct operator* ops, size_t count,
                           enum node_kind *ret)
 {
     for (size_t i = 0; i < count; i++) {
@@ -479,9 +480,9 @@ static struct node *parse_sum(struct parser *x)
 
 static struct node *parse_relation(struct parser *x)
 {
-    static const struct operator ops[] = {
-        {"==", NODE_EQ}, {"!=", NODE_NE}, {"<", NODE_LT}, {"<=", NODE_LE},
-        {">", NODE_GT},  {">=", NODE_GE}, {"in", NODE_IN}};
+    static const struct operator ops[] = {{"==", NODE_EQ}, {"!=", NODE_NE}, {"<", NODE_LT},
+                                          {"<=", NODE_LE}, {">", NODE_GT},  {">=", NODE_GE},
+                                          {"in", NODE_IN}};
     struct node *n = parse_sum(x);
     enum node_kind kind;
     while (take_operator(x, ops, sizeof ops / sizeof ops[0], &kind)) {

@@ -304,8 +304,10 @@ static struct stmt *parse_statement(struct parser *x)
         if (t->kind == TOKEN_END) {
             compile_fail(x->c, x->at, "the text ends inside a block; '}' is missing");
         }
-        compile_fail(x->c, x->at, "a statement is expected here: clause, let, require, if, for, "
-                     "transfer, set, …, not '%.*s'", BYTES_ARG(t->text));
+        compile_fail(x->c, x->at,
+                     "a statement is expected here: clause, let, require, if, for, "
+                     "transfer, set, …, not '%.*s'",
+                     BYTES_ARG(t->text));
     }
     return s;
 }

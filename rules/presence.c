@@ -1,5 +1,6 @@
-/* Which optional fields and arguments are known to be present (section 5.4). A fact is the path of a
- * place as text; two expressions with one path are one place as long as no row in it was written. */
+/* Which optional fields and arguments are known to be present (section 5.4). A fact is the path of
+ * a place as text; two expressions with one path are one place as long as no row in it was written.
+ */
 #include "rules/check.h"
 
 #include "base/require.h"
@@ -42,53 +43,63 @@ static bool put_row(struct checker *k, const struct node *n, struct buf *out)
     return ok;
 }
 
+static bool put_part(struct checker *k, const struct node *n, struct buf *out)
+{
+    if (n->kind == NODE_FIELD) {
+        bool ok = put_path(k, n->a, out);
+        buf_printf(out, ".%u", n->index);
+        return ok;
+    }
+    require(n->kind == NODE_ITEM);
+    bool ok = put_path(k, n->a, out);
+    buf_put_text(out, "#");
+    return ok && put_path(k, n->b, out);
+}
+
+static bool put_call(struct checker *k, const struct node *n, struct buf *out)
+{
+    buf_printf(out, "%s%u(", builtin_name(n->ref.builtin), n->choice);
+    buf_printf(out, "%d,%d", n->zone.offset_s, n->zone.summer);
+    bool ok = put_items(k, n, out);
+    buf_put_text(out, ")");
+    return ok;
+}
+
+static bool put_term(struct checker *k, const struct node *n, struct buf *out)
+{
+    buf_put_bytes(out, n->ref.term->name);
+    buf_put_text(out, "@");
+    return n->a == NULL || put_path(k, n->a, out);
+}
+
+/* Names, fields, keys, literals and plain calls; other expressions are no paths. */
 static bool put_path(struct checker *k, const struct node *n, struct buf *out)
 {
-    switch (n->kind) {
-    case NODE_SLOT:
+    while (n->kind == NODE_CONVERT) {
+        n = n->a;
+    }
+    if (n->kind == NODE_SLOT) {
         buf_printf(out, "s%u", n->slot);
         return true;
-    case NODE_NOW:
+    }
+    if (n->kind == NODE_NOW) {
         buf_put_text(out, "now");
         return true;
-    case NODE_LITERAL:
+    }
+    if (n->kind == NODE_LITERAL) {
         put_literal(n, out);
         return true;
-    case NODE_TERM:
-        buf_put_bytes(out, n->ref.term->name);
-        buf_put_text(out, "@");
-        return n->a == NULL || put_path(k, n->a, out);
-    case NODE_FIELD:
-        if (!put_path(k, n->a, out)) {
-            return false;
-        }
-        buf_printf(out, ".%u", n->index);
-        return true;
-    case NODE_ROW:
-    case NODE_SEEK:
-        return put_row(k, n, out);
-    case NODE_ITEM:
-        if (!put_path(k, n->a, out)) {
-            return false;
-        }
-        buf_put_text(out, "#");
-        return put_path(k, n->b, out);
-    case NODE_CALL:
-        buf_printf(out, "%s%u(", builtin_name(n->ref.builtin), n->choice);
-        buf_printf(out, "%d,%d", n->zone.offset_s, n->zone.summer);
-        return put_items(k, n, out);
-    case NODE_CONVERT:
-        return put_path(k, n->a, out);
-    case NODE_NAME: case NODE_DOT: case NODE_INDEX: case NODE_APPLY: case NODE_SCAN:
-    case NODE_TALLY: case NODE_BALANCE: case NODE_HAS_ROW: case NODE_HAS_FIELD:
-    case NODE_HAS_SLOT: case NODE_IN_TABLE: case NODE_IN_LIST: case NODE_NOT: case NODE_NEGATE:
-    case NODE_ADD: case NODE_SUBTRACT: case NODE_MULTIPLY: case NODE_DIVIDE: case NODE_MODULO:
-    case NODE_EQ: case NODE_NE: case NODE_LT: case NODE_LE: case NODE_GT: case NODE_GE:
-    case NODE_IN: case NODE_AND: case NODE_OR: case NODE_COND: case NODE_LIST: case NODE_RECORD:
-    case NODE_ROUND: case NODE_MACRO:
-        return false;
     }
-    return false;
+    if (n->kind == NODE_TERM) {
+        return put_term(k, n, out);
+    }
+    if (n->kind == NODE_FIELD || n->kind == NODE_ITEM) {
+        return put_part(k, n, out);
+    }
+    if (n->kind == NODE_ROW || n->kind == NODE_SEEK) {
+        return put_row(k, n, out);
+    }
+    return n->kind == NODE_CALL && put_call(k, n, out);
 }
 
 struct bytes presence_path(struct checker *k, const struct node *n)

@@ -141,15 +141,19 @@ static err successor_fields(const struct table *a, const struct table *b, struct
         const struct field *f = &y->fields[i];
         if (i >= x->field_count) {
             if (!f->optional) {
-                return err_fail(reterr, ERR_INVALID, "table '%.*s': the new field '%.*s' must be "
-                                "optional", BYTES_ARG(b->name), BYTES_ARG(f->name));
+                return err_fail(reterr, ERR_INVALID,
+                                "table '%.*s': the new field '%.*s' must be "
+                                "optional",
+                                BYTES_ARG(b->name), BYTES_ARG(f->name));
             }
             continue;
         }
         if (!bytes_equal(x->fields[i].name, f->name) || x->fields[i].optional != f->optional ||
             !type_equal(x->fields[i].type, f->type)) {
-            return err_fail(reterr, ERR_INVALID, "table '%.*s': the field '%.*s' is changed; new "
-                            "fields come last", BYTES_ARG(b->name), BYTES_ARG(f->name));
+            return err_fail(reterr, ERR_INVALID,
+                            "table '%.*s': the field '%.*s' is changed; new "
+                            "fields come last",
+                            BYTES_ARG(b->name), BYTES_ARG(f->name));
         }
     }
     return err_ok();
@@ -175,8 +179,7 @@ static err successor_table(const struct table *a, const struct table *b, struct 
     return successor_fields(a, b, reterr);
 }
 
-static err successor_family(const struct family *a, const struct family *b,
-                            struct errtext *reterr)
+static err successor_family(const struct family *a, const struct family *b, struct errtext *reterr)
 {
     if (b == NULL || a->key_count != b->key_count || !type_equal(a->type, b->type)) {
         return err_fail(reterr, ERR_INVALID, "account '%.*s' is dropped or changed",
@@ -193,8 +196,7 @@ err rules_successor_check(const struct rules_program *last, const struct rules_p
     if (!bytes_equal(last->facts.contract, next->facts.contract)) {
         return err_fail(reterr, ERR_INVALID, "this is another contract");
     }
-    if (next->facts.version <= last->facts.version ||
-        next->facts.replaces != last->facts.version) {
+    if (next->facts.version <= last->facts.version || next->facts.replaces != last->facts.version) {
         return err_fail(reterr, ERR_INVALID, "the next version is above %lld and replaces it",
                         (long long)last->facts.version);
     }
@@ -266,7 +268,8 @@ struct rules_time rules_time_of_ns(uint64_t unix_ns)
 bool rules_time_to_ns(struct rules_time time, uint64_t *ret_ns)
 {
     uint64_t ns = 0;
-    if (time.seconds < 0 || __builtin_mul_overflow((uint64_t)time.seconds, UINT64_C(1000000000), &ns) ||
+    if (time.seconds < 0 ||
+        __builtin_mul_overflow((uint64_t)time.seconds, UINT64_C(1000000000), &ns) ||
         __builtin_add_overflow(ns, time.nanos, &ns)) {
         return false;
     }

@@ -1,6 +1,7 @@
 /* Rules 1, the contract language (docs/RULES.md): one text with numbered clauses becomes a program;
- * a program, an event and a snapshot become an outcome, effects and a trace, the same bytes on every
- * node. Nothing here reads a clock, a random source, the locale or a float, and nothing is global.
+ * a program, an event and a snapshot become an outcome, effects and a trace, the same bytes on
+ * every node. Nothing here reads a clock, a random source, the locale or a float, and nothing is
+ * global.
  *
  * Glossary
  *   program   a compiled contract version; immutable, may be shared between threads
@@ -18,12 +19,14 @@
  *   component int, duration: 8 bytes big-endian, sign bit flipped; date: 4 likewise;
  *             timestamp: 8 likewise (seconds) and 4 (nanoseconds); bool: 1;
  *             string, bytes, party: octets with 00 written 00 FF, closed by 00 00
- * A stored row is its non-key fields in declared order, each 01 and value or 00 if absent: the forms
- * above, but strings and bytes as u32 length and octets, amounts as int, records inline, lists as u32
- * count and items. Fields that a later version appended read as absent when the row ends early.
- * Table and family names of one contract are distinct, so rows and accounts never share a key.
+ * A stored row is its non-key fields in declared order, each 01 and value or 00 if absent: the
+ * forms above, but strings and bytes as u32 length and octets, amounts as int, records inline,
+ * lists as u32 count and items. Fields that a later version appended read as absent when the row
+ * ends early. Table and family names of one contract are distinct, so rows and accounts never share
+ * a key.
  *
- * Recipe for a host that keeps several versions of a contract (sections 8.2 and 11.3 of the language)
+ * Recipe for a host that keeps several versions of a contract (sections 8.2 and 11.3 of the
+ * language)
  *   1. no such contract:  rules_refuse(ev, "contract: 'NAME' is not known", arena, out)
  *   2. legal date missing: rules_refuse(ev, "legal_date: missing", arena, out), or let the event
  *      carry the host's default day; ev->has_legal must be true in a ledger.
@@ -34,9 +37,10 @@
  *   5. rules_digest(sha256, digest, ev->hash, p ? rules_program_facts(p)->text_hash : zeros, out)
  *   6. out->end == RULES_ACCEPTED: apply postings, rows and schedules in one batch.
  * Timers: before an entry stamped s is applied, fire all timers with at <= s in order of (at, log
- * index, ordinal), at most RULES_TIMERS_MAX; each is an event with .timer = true, .now = at, .legal =
- * the schedule's legal date (which picks the version), .args and .hash as in struct rules_schedule.
- * If more were due, set .timers_due on the entry's own events: they are rejected by 0.6. */
+ * index, ordinal), at most RULES_TIMERS_MAX; each is an event with .timer = true, .now = at, .legal
+ * = the schedule's legal date (which picks the version), .args and .hash as in struct
+ * rules_schedule. If more were due, set .timers_due on the entry's own events: they are rejected by
+ * 0.6. */
 #ifndef RULES_RULES_H
 #define RULES_RULES_H
 
@@ -58,14 +62,14 @@ typedef void rules_sha256(const void *data, size_t size, uint8_t digest[RULES_HA
 struct rules_registry;
 
 struct rules_measure {
-    const char *unit;   /* "EUR"; lives as long as the registry */
+    const char *unit;                  /* "EUR"; lives as long as the registry */
     uint64_t quantum_num, quantum_den; /* one quantum, in that unit, in lowest terms: 1/100 */
-    uint8_t decimals;   /* shown after the point: 2 */
+    uint8_t decimals;                  /* shown after the point: 2 */
 };
 
-/* Parses lines `measure UNIT to NUMBER` (comments and empty lines allowed; at most one per dimension
- * and 256 lines). On success *ret is the caller's, freed by rules_registry_free. INVALID or LIMIT,
- * with line and reason. */
+/* Parses lines `measure UNIT to NUMBER` (comments and empty lines allowed; at most one per
+ * dimension and 256 lines). On success *ret is the caller's, freed by rules_registry_free. INVALID
+ * or LIMIT, with line and reason. */
 err rules_registry_parse(struct bytes text, struct rules_registry **ret,
                          struct errtext *reterr) ERR_MUST_USE;
 
@@ -95,16 +99,16 @@ struct rules_env {
 };
 
 struct rules_diag {
-    uint32_t line, column;  /* from 1; the column counts code points */
+    uint32_t line, column; /* from 1; the column counts code points */
     char message[256];
-    char source[256];       /* the line, cut if it is longer */
+    char source[256]; /* the line, cut if it is longer */
 };
 
 struct rules_program;
 
-/* Compiles one contract text. On success *ret is the caller's, freed by rules_program_free; the text
- * is copied. INVALID: *reterr says where and why, in words of the domain; LIMIT likewise. Tests in
- * the text are compiled too but run only by rules_test_run. Any thread. */
+/* Compiles one contract text. On success *ret is the caller's, freed by rules_program_free; the
+ * text is copied. INVALID: *reterr says where and why, in words of the domain; LIMIT likewise.
+ * Tests in the text are compiled too but run only by rules_test_run. Any thread. */
 err rules_compile(const struct rules_env *env, struct bytes text, struct rules_program **ret,
                   struct rules_diag *reterr) ERR_MUST_USE;
 
@@ -115,15 +119,15 @@ void rules_program_free(struct rules_program *program);
 void rules_diag_print(const struct rules_diag *diag, const char *file, struct buf *out);
 
 struct rules_facts {
-    struct bytes contract; /* "solar.roquefort" */
-    struct bytes title;    /* empty if none */
-    int64_t version, replaces; /* replaces 0: none */
-    int32_t effective;     /* day */
-    struct bytes text;     /* the whole contract text */
+    struct bytes contract;              /* "solar.roquefort" */
+    struct bytes title;                 /* empty if none */
+    int64_t version, replaces;          /* replaces 0: none */
+    int32_t effective;                  /* day */
+    struct bytes text;                  /* the whole contract text */
     uint8_t text_hash[RULES_HASH_SIZE]; /* of the text: what is voted */
     uint8_t code_hash[RULES_HASH_SIZE]; /* of its tokens: equal if only wording or layout changed */
     size_t event_count, table_count, family_count, test_count;
-    bool schedules;        /* some event schedules a timer */
+    bool schedules; /* some event schedules a timer */
 };
 
 /* Views live as long as the program. */
@@ -136,13 +140,13 @@ struct rules_bound {
 
 struct rules_event_facts {
     struct bytes name;
-    bool clock;                 /* only a timer may do it */
-    bool anyone;                /* exactly one signer, whoever it is */
-    size_t signer_count;        /* parties that must sign; 0 for clock and anyone */
+    bool clock;          /* only a timer may do it */
+    bool anyone;         /* exactly one signer, whoever it is */
+    size_t signer_count; /* parties that must sign; 0 for clock and anyone */
     const struct bytes *signers;
     size_t arg_count;
     struct rules_bound bound;
-    struct bytes signature;     /* "admit(meter: party, price?: EUR/kWh)" for people */
+    struct bytes signature; /* "admit(meter: party, price?: EUR/kWh)" for people */
 };
 
 /* index < facts.event_count. Views live as long as the program. */
@@ -155,10 +159,10 @@ const struct rules_event_facts *rules_program_event_find(const struct rules_prog
 
 struct rules_table_facts {
     struct bytes name;
-    struct bytes owner;         /* contract whose rows they are: another one for a `uses` table */
+    struct bytes owner; /* contract whose rows they are: another one for a `uses` table */
     size_t key_count, field_count; /* fields without the keys */
-    int64_t max;                /* rows per first key; 0: not declared */
-    struct bytes signature;     /* "supply [period: date, ...] max 3000 {energy: Wh}" */
+    int64_t max;                   /* rows per first key; 0: not declared */
+    struct bytes signature;        /* "supply [period: date, ...] max 3000 {energy: Wh}" */
 };
 
 const struct rules_table_facts *rules_program_table(const struct rules_program *program,
@@ -168,8 +172,8 @@ struct rules_family_facts {
     struct bytes name;
     size_t key_count;
     struct rules_measure measure;
-    bool unlimited;             /* no lower limit */
-    int64_t overdraft;          /* quanta, if not unlimited */
+    bool unlimited;    /* no lower limit */
+    int64_t overdraft; /* quanta, if not unlimited */
 };
 
 const struct rules_family_facts *rules_program_family(const struct rules_program *program,
@@ -181,8 +185,8 @@ const struct rules_program *rules_pick(const struct rules_program *const *versio
                                        int32_t day);
 
 /* May `next` follow `last` (the highest version so far)? Same name, higher version, `replaces`
- * naming it; no key, field type, family changed or dropped, no `max` lowered, new fields optional and
- * last in their table. INVALID with the reason. */
+ * naming it; no key, field type, family changed or dropped, no `max` lowered, new fields optional
+ * and last in their table. INVALID with the reason. */
 err rules_successor_check(const struct rules_program *last, const struct rules_program *next,
                           struct errtext *reterr) ERR_MUST_USE;
 
@@ -209,14 +213,14 @@ struct rules_event {
     const struct bytes *signers; /* parties that signed, as they stand */
     size_t signer_count;
     struct rules_time now;
-    bool has_legal;              /* false: computed by the contract alone (tools) */
-    int32_t legal;               /* day */
-    struct bytes args;           /* Args message (rules.proto); not needed to be canonical */
+    bool has_legal;                /* false: computed by the contract alone (tools) */
+    int32_t legal;                 /* day */
+    struct bytes args;             /* Args message (rules.proto); not needed to be canonical */
     uint8_t hash[RULES_HASH_SIZE]; /* event hash; only rules_digest uses it, the host passes it */
-    bool timer;                  /* fired by the ledger, not signed by anybody */
-    bool timers_due;             /* more timers were due than may fire: rejected by 0.6 */
-    uint64_t timers_waiting;     /* of this contract, the firing one not counted */
-    const struct raw *parsed;    /* instead of args, inside this folder only; NULL elsewhere */
+    bool timer;                    /* fired by the ledger, not signed by anybody */
+    bool timers_due;               /* more timers were due than may fire: rejected by 0.6 */
+    uint64_t timers_waiting;       /* of this contract, the firing one not counted */
+    const struct raw *parsed;      /* instead of args, inside this folder only; NULL elsewhere */
 };
 
 /* Reads of the state before the event; effects of the event itself are laid over them inside. Views
@@ -237,8 +241,9 @@ struct rules_store {
     uint64_t (*count)(void *ctx, struct bytes prefix);
     /* Quanta on an account or issuance account; 0 if it was never touched. */
     int64_t (*balance)(void *ctx, struct bytes account);
-    /* The newest program of the contract that owns a `uses` table, whose row layout counts; NULL (or
-     * a NULL function) says that rows have the layout which the user declared (tools and tests). */
+    /* The newest program of the contract that owns a `uses` table, whose row layout counts; NULL
+     * (or a NULL function) says that rows have the layout which the user declared (tools and
+     * tests). */
     const struct rules_program *(*owner)(void *ctx, struct bytes contract);
 };
 
@@ -268,8 +273,8 @@ struct rules_posting {
     struct bytes debit, credit; /* account keys; the issuance account for issue and retire */
     int64_t quanta;             /* above zero */
     size_t debit_family, credit_family; /* index in the program */
-    const char *unit;           /* "EUR" */
-    struct bytes clause;        /* "4" */
+    const char *unit;                   /* "EUR" */
+    struct bytes clause;                /* "4" */
     uint32_t line;
 };
 
@@ -300,18 +305,18 @@ struct rules_emit {
 
 struct rules_out {
     enum rules_end end;
-    int64_t version;       /* 0 if no version was found */
-    struct bytes clause;   /* "2", "0.1"; for rejected and fault; empty for accepted */
+    int64_t version;     /* 0 if no version was found */
+    struct bytes clause; /* "2", "0.1"; for rejected and fault; empty for accepted */
     uint32_t line;
-    struct bytes why;      /* rejected only */
+    struct bytes why;       /* rejected only */
     enum rules_fault fault; /* fault only */
-    int64_t spent;         /* steps */
+    int64_t spent;          /* steps */
     bool has_legal;
     int32_t legal;
     /* Effects of an accepted event; all counts are 0 for the others. */
     const struct rules_posting *postings; /* in order of execution */
     size_t posting_count;
-    const struct rules_row_change *rows;  /* net, by table as declared, then key */
+    const struct rules_row_change *rows; /* net, by table as declared, then key */
     size_t row_count;
     const struct rules_schedule *schedules;
     size_t schedule_count;
@@ -321,8 +326,8 @@ struct rules_out {
     struct bytes outcome, effects, trace;
 };
 
-/* Evaluates one event; total: it always ends with one of the three ends. Everything in *ret lives in
- * the arena, which the caller owns and which must allow RULES_APPLY_ARENA_MAX (limits.h). Any
+/* Evaluates one event; total: it always ends with one of the three ends. Everything in *ret lives
+ * in the arena, which the caller owns and which must allow RULES_APPLY_ARENA_MAX (limits.h). Any
  * thread; the store is called from this one. */
 void rules_apply(const struct rules_program *program, const struct rules_event *event,
                  const struct rules_store *store, struct arena *arena, struct rules_out *ret);
@@ -347,8 +352,8 @@ bool rules_day_in_zone(struct rules_time time, const char *zone, int32_t *ret_da
 
 /* ---- keys, rows and amounts for queries ---- */
 
-/* Appends the key of an account written `wallet[c01]`, `avail[anna, 2026]` or `fund`: components are
- * bare or quoted texts. INVALID with the reason. */
+/* Appends the key of an account written `wallet[c01]`, `avail[anna, 2026]` or `fund`: components
+ * are bare or quoted texts. INVALID with the reason. */
 err rules_account_key(const struct rules_program *program, struct bytes text, struct buf *ret_key,
                       size_t *ret_family, struct errtext *reterr) ERR_MUST_USE;
 
@@ -389,8 +394,8 @@ struct rules_arg {
     struct bytes bytes; /* TEXT (valid UTF-8), OCTETS: views into the message */
 };
 
-/* Reads a flat Args message: call with *at = 0 until *ret_more is false. INVALID: malformed. Used by
- * the host for its own governance actions; contracts' events are decoded by rules_apply. */
+/* Reads a flat Args message: call with *at = 0 until *ret_more is false. INVALID: malformed. Used
+ * by the host for its own governance actions; contracts' events are decoded by rules_apply. */
 err rules_args_next(struct bytes args, size_t *at, struct rules_arg *ret,
                     bool *ret_more) ERR_MUST_USE;
 
@@ -410,11 +415,11 @@ err rules_args_from_json(const struct rules_program *program, struct bytes event
 /* ---- tests in the text, and streams of events against an own state ---- */
 
 struct rules_test_result {
-    struct bytes name;    /* view into the program */
+    struct bytes name; /* view into the program */
     bool passed;
-    uint32_t checks;      /* `then` steps that held */
-    uint32_t line;        /* of the step that failed */
-    char message[512];    /* why it failed */
+    uint32_t checks;   /* `then` steps that held */
+    uint32_t line;     /* of the step that failed */
+    char message[512]; /* why it failed */
 };
 
 /* Runs test `index` of the program (index < facts.test_count) from the empty state. */

@@ -108,7 +108,8 @@ static err read_signers(const struct raw *raw, struct arena *arena, struct rules
     }
     struct bytes *signers = arena_new(arena, raw->as.list.count + 1, sizeof *signers);
     for (size_t i = 0; i < raw->as.list.count; i++) {
-        if (raw->as.list.items[i].kind != RAW_TEXT) {
+        if (raw->as.list.items[i].kind != RAW_TEXT ||
+            raw->as.list.items[i].as.text.size > RULES_TEXT_MAX) {
             return err_fail(reterr, ERR_INVALID, "'by' is a list of parties");
         }
         signers[i] = raw->as.list.items[i].as.text;
@@ -193,10 +194,9 @@ static err given_row(struct rules_run *run, const struct table *t, const struct 
         return err_fail(reterr, ERR_INVALID, "'row' is an object");
     }
     struct value *values = arena_new(arena, t->row->field_count, sizeof *values);
-    const char *why = input_validate(row, t->row->fields + t->key_count,
-                                     t->row->field_count - t->key_count,
-                                     run->program->env.registry, "row", arena,
-                                     values + t->key_count);
+    const char *why =
+        input_validate(row, t->row->fields + t->key_count, t->row->field_count - t->key_count,
+                       run->program->env.registry, "row", arena, values + t->key_count);
     if (why != NULL) {
         return err_fail(reterr, ERR_INVALID, "%s", why);
     }
@@ -225,8 +225,8 @@ static err given_amount(struct rules_run *run, const struct family *f, const str
     if (amount == NULL) {
         return err_fail(reterr, ERR_INVALID, "'amount' is missing");
     }
-    const char *why = input_validate_one(amount, f->type, run->program->env.registry, "amount",
-                                         arena, &v);
+    const char *why =
+        input_validate_one(amount, f->type, run->program->env.registry, "amount", arena, &v);
     if (why != NULL) {
         return err_fail(reterr, ERR_INVALID, "%s", why);
     }
@@ -265,8 +265,8 @@ static err line_given(struct rules_run *run, const struct raw *object, struct ar
                     (const char *)name->as.text.data);
 }
 
-static err read_line(struct rules_run *run, struct bytes line, struct arena *arena,
-                     struct buf *out, struct errtext *reterr)
+static err read_line(struct rules_run *run, struct bytes line, struct arena *arena, struct buf *out,
+                     struct errtext *reterr)
 {
     struct raw object;
     const char *why = json_parse(line, arena, &object);

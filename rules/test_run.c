@@ -56,8 +56,7 @@ static bool give(struct testing *t, struct machine *m, const struct step *s)
 {
     struct value keys[RULES_KEYS_MAX];
     bool row = s->place.kind == PLACE_ROW;
-    const struct field *fields =
-        row ? s->place.ref.table->row->fields : s->place.ref.family->keys;
+    const struct field *fields = row ? s->place.ref.table->row->fields : s->place.ref.family->keys;
     struct buf *key = &m->key;
     for (uint32_t i = 0; i < s->place.key_count; i++) {
         keys[i] = eval(m, s->place.keys[i]);
@@ -210,10 +209,14 @@ static bool fire(struct testing *t, const struct step *s, const struct memory_ti
 static bool run_step(struct testing *t, const struct step *s)
 {
     switch (s->kind) {
-    case STEP_GIVEN: return with_machine(t, s, give);
-    case STEP_THEN: return with_machine(t, s, holds);
-    case STEP_WHEN: return with_machine(t, s, happen);
-    case STEP_WAIT: break;
+    case STEP_GIVEN:
+        return with_machine(t, s, give);
+    case STEP_THEN:
+        return with_machine(t, s, holds);
+    case STEP_WHEN:
+        return with_machine(t, s, happen);
+    case STEP_WAIT:
+        break;
     }
     if (!with_machine(t, s, set_now)) {
         return false;

@@ -56,7 +56,7 @@ static struct tree_node *insert(struct tree_node *at, struct tree_node *added)
     return split(skew(at));
 }
 
-void *tree_add(struct tree *t, struct bytes key, size_t size)
+struct tree_node *tree_add(struct tree *t, struct bytes key, size_t size)
 {
     require(t->arena != NULL);
     require(size > 0);
@@ -66,7 +66,7 @@ void *tree_add(struct tree *t, struct bytes key, size_t size)
     n->level = 1;
     t->root = insert(t->root, n);
     t->count++;
-    return n->value;
+    return n;
 }
 
 const struct tree_node *tree_above(const struct tree *t, struct bytes key, bool inclusive)

@@ -23,8 +23,8 @@ struct tree {
 /* The value of a key, or NULL. */
 void *tree_get(const struct tree *t, struct bytes key);
 
-/* Adds a key that is not there with a zeroed value of size bytes; returns the value. */
-void *tree_add(struct tree *t, struct bytes key, size_t size);
+/* Adds a key that is not there, copied, with a zeroed value of size bytes. */
+struct tree_node *tree_add(struct tree *t, struct bytes key, size_t size);
 
 /* The first node with a key above (or, if inclusive, not below) the given one, or NULL. */
 const struct tree_node *tree_above(const struct tree *t, struct bytes key, bool inclusive);

@@ -278,8 +278,7 @@ static bool split_line(struct bytes text, struct line *ret)
     struct bytes to = next_word(&text);
     ret->number = next_word(&text);
     return bytes_equal(first, bytes_text("measure")) && ret->unit.size > 0 &&
-           bytes_equal(to, bytes_text("to")) && ret->number.size > 0 &&
-           next_word(&text).size == 0;
+           bytes_equal(to, bytes_text("to")) && ret->number.size > 0 && next_word(&text).size == 0;
 }
 
 static err add_line(struct rules_registry *r, const struct line *l, struct errtext *reterr)

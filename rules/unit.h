@@ -28,15 +28,15 @@ struct unit {
 };
 
 struct measure {
-    struct unit unit;    /* scale of one quantum */
-    struct bytes name;   /* "EUR/kWh"; followed by a NUL */
+    struct unit unit;         /* scale of one quantum */
+    struct bytes name;        /* "EUR/kWh"; followed by a NUL */
     struct num_ratio quantum; /* in that unit */
-    uint64_t multiple;   /* the quantum is multiple / 10^decimals */
+    uint64_t multiple;        /* the quantum is multiple / 10^decimals */
     unsigned decimals;
 };
 
 struct rules_registry {
-    char **bases;        /* owned, in order */
+    char **bases; /* owned, in order */
     size_t base_count;
     struct measure *lines; /* owned; names owned */
     size_t count;

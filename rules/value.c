@@ -6,10 +6,19 @@
 bool type_is_key(const struct type *t)
 {
     switch (t->kind) {
-    case TYPE_BOOL: case TYPE_INT: case TYPE_STRING: case TYPE_BYTES: case TYPE_DATE:
-    case TYPE_DURATION: case TYPE_TIMESTAMP: case TYPE_PARTY:
+    case TYPE_BOOL:
+    case TYPE_INT:
+    case TYPE_STRING:
+    case TYPE_BYTES:
+    case TYPE_DATE:
+    case TYPE_DURATION:
+    case TYPE_TIMESTAMP:
+    case TYPE_PARTY:
         return true;
-    case TYPE_AMOUNT: case TYPE_RATIO: case TYPE_RECORD: case TYPE_LIST:
+    case TYPE_AMOUNT:
+    case TYPE_RATIO:
+    case TYPE_RECORD:
+    case TYPE_LIST:
         return false;
     }
     return false;
@@ -57,7 +66,8 @@ bool type_equal(const struct type *a, const struct type *b)
         return a->size_max == b->size_max && words_equal(a, b);
     case TYPE_BYTES:
         return a->size_max == b->size_max;
-    case TYPE_AMOUNT: case TYPE_RATIO:
+    case TYPE_AMOUNT:
+    case TYPE_RATIO:
         /* bases are numbered by each registry alike: a ledger has one */
         return dim_equal(&a->unit.dim, &b->unit.dim) &&
                num_scale_equal(a->unit.scale, b->unit.scale);
@@ -65,7 +75,11 @@ bool type_equal(const struct type *a, const struct type *b)
         return records_equal(a, b);
     case TYPE_LIST:
         return a->list_max == b->list_max && a->by == b->by && type_equal(a->item, b->item);
-    case TYPE_BOOL: case TYPE_INT: case TYPE_DATE: case TYPE_DURATION: case TYPE_TIMESTAMP:
+    case TYPE_BOOL:
+    case TYPE_INT:
+    case TYPE_DATE:
+    case TYPE_DURATION:
+    case TYPE_TIMESTAMP:
     case TYPE_PARTY:
         return true;
     }
@@ -97,8 +111,8 @@ static void print_list(const struct type *t, const struct rules_registry *r, str
 
 void type_print(const struct type *t, const struct rules_registry *r, struct buf *out)
 {
-    static const char *const names[] = {"bool", "int", "string", "bytes", "date", "duration",
-                                        "timestamp", "party"};
+    static const char *const names[] = {"bool", "int",      "string",    "bytes",
+                                        "date", "duration", "timestamp", "party"};
     switch (t->kind) {
     case TYPE_STRING:
         if (t->words != NULL) {
@@ -110,7 +124,8 @@ void type_print(const struct type *t, const struct rules_registry *r, struct buf
     case TYPE_BYTES:
         buf_printf(out, "bytes(%u)", t->size_max);
         return;
-    case TYPE_AMOUNT: case TYPE_RATIO:
+    case TYPE_AMOUNT:
+    case TYPE_RATIO:
         if (t->measure != NULL) {
             buf_put_bytes(out, t->measure->name);
         } else {
@@ -124,7 +139,11 @@ void type_print(const struct type *t, const struct rules_registry *r, struct buf
     case TYPE_LIST:
         print_list(t, r, out);
         return;
-    case TYPE_BOOL: case TYPE_INT: case TYPE_DATE: case TYPE_DURATION: case TYPE_TIMESTAMP:
+    case TYPE_BOOL:
+    case TYPE_INT:
+    case TYPE_DATE:
+    case TYPE_DURATION:
+    case TYPE_TIMESTAMP:
     case TYPE_PARTY:
         buf_put_text(out, names[t->kind]);
         return;

@@ -34,23 +34,23 @@ struct type {
     uint32_t size_max;         /* STRING, BYTES: octets of the longest value */
     const struct bytes *words; /* STRING: all values it can have, or NULL */
     uint32_t word_count;
-    struct unit unit;          /* AMOUNT, RATIO */
+    struct unit unit;              /* AMOUNT, RATIO */
     const struct measure *measure; /* AMOUNT: as which it prints, or NULL */
-    struct bytes name;         /* RECORD: of the record or table; empty for an unnamed literal */
+    struct bytes name;          /* RECORD: of the record or table; empty for an unnamed literal */
     const struct field *fields; /* RECORD */
     uint32_t field_count, key_count; /* RECORD: a row has its keys first */
-    bool row;                  /* RECORD: of a table */
-    const struct type *item;   /* LIST; NULL for a literal without items */
+    bool row;                        /* RECORD: of a table */
+    const struct type *item;         /* LIST; NULL for a literal without items */
     uint32_t list_max;
-    int32_t by;                /* LIST: field that ascends, or -1 */
+    int32_t by; /* LIST: field that ascends, or -1 */
 };
 
 struct value {
     union {
         bool truth;
-        int128 number;              /* INT, DATE, DURATION, AMOUNT */
+        int128 number; /* INT, DATE, DURATION, AMOUNT */
         struct civil_time time;
-        struct bytes text;          /* STRING, BYTES, PARTY */
+        struct bytes text; /* STRING, BYTES, PARTY */
         const struct num_ratio *ratio;
         const struct value *fields; /* RECORD: field_count of them */
         struct {

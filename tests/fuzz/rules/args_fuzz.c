@@ -29,8 +29,8 @@ static int64_t no_balance(void *ctx, struct bytes account)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct rules_store nothing = {NULL, no_row, no_seek, no_scan, no_count, no_balance,
-                                               NULL};
+    static const struct rules_store nothing = {NULL,     no_row,     no_seek, no_scan,
+                                               no_count, no_balance, NULL};
     static struct rules_program *p;
     if (p == NULL) {
         p = law_of(rules_registry_default(), law_everything, sizeof law_everything - 1);
@@ -39,8 +39,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         __builtin_trap();
     }
     struct bytes boss = bytes_text("boss");
-    struct rules_event ev = {.name = bytes_text("go"), .signers = &boss, .signer_count = 1,
-                             .args = bytes_of(data, size), .now = {1782901230, 0}};
+    struct rules_event ev = {.name = bytes_text("go"),
+                             .signers = &boss,
+                             .signer_count = 1,
+                             .args = bytes_of(data, size),
+                             .now = {1782901230, 0}};
     struct arena arena;
     struct rules_out out;
     arena_init(&arena, (size_t)1 << 30);

@@ -29,7 +29,8 @@ static const char law_everything[] =
     "if has(d) { let x = add_months(d, 1, \"up\") }\n"
     "if has(m) { schedule ring(d: day(m, \"Europe/Paris\")) at m }\n"
     "if has(l) { let x = l.map(i1, i1 * 2).sum(j1, j1) }\n"
-    "if has(by_k) && has(a) { apportion a over by_k as z by z.e giving g { issue g into w[z.k] } }\n"
+    "if has(by_k) && has(a) { apportion a over by_k as z by z.e giving g { issue g into w[z.k] } "
+    "}\n"
     "emit out { now: now }\n"
     "}\n"
     "on ring(d: date) signed by clock dated d { }\n";

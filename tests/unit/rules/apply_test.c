@@ -2,64 +2,66 @@
 #include "helper.h"
 
 static const char law_text[] =
-    "rules 1 contract t.t version 2 effective 2026-01-01\n"                              /* 1 */
+    "rules 1 contract t.t version 2 effective 2026-01-01\n" /* 1 */
     "measure EUR to 0.01 measure Wh to 0.001 measure EUR/kWh to 0.00001 measure pct to 0.0001\n"
-    "party boss = \"boss\" party aide = \"aide\"\n"                                     /* 3 */
+    "party boss = \"boss\" party aide = \"aide\"\n" /* 3 */
     "record Pair { k: party, n: int }\n"
-    "table t [k: party] { n: int, note?: string(8) }\n"                                 /* 5 */
+    "table t [k: party] { n: int, note?: string(8) }\n" /* 5 */
     "table m [d: date, n: int] max 2 { v: Wh, o?: int }\n"
-    "account w [k: party]: EUR overdraft 1.00 EUR\n"                                    /* 7 */
+    "account w [k: party]: EUR overdraft 1.00 EUR\n" /* 7 */
     "account free: EUR overdraft unlimited\n"
-    "term late: int = 5 from 2030-01-01\n"                                              /* 9 */
+    "term late: int = 5 from 2030-01-01\n" /* 9 */
     "term rate: pct = 10 pct, 20 pct from 2026-06-01\n"
-    "on calc(what: string, n: int, d: date, moment: timestamp, u: duration) signed by boss\n" /* 11 */
+    "on calc(what: string, n: int, d: date, moment: timestamp, u: duration) signed by boss\n" /* 11
+                                                                                               */
     "    dated day(now, \"UTC\") {\n"
     "clause 1 \"faults\"\n"
-    "if what == \"overflow\" { let x = n + 1 }\n"                                       /* 14 */
+    "if what == \"overflow\" { let x = n + 1 }\n" /* 14 */
     "if what == \"divide\" { let x = 10 / n }\n"
-    "if what == \"row\" { let x = t[boss].n }\n"                                        /* 16 */
+    "if what == \"row\" { let x = t[boss].n }\n" /* 16 */
     "if what == \"item\" { let x = [1, 2][n] }\n"
-    "if what == \"range\" { let x = add_days(d, n) }\n"                                 /* 18 */
+    "if what == \"range\" { let x = add_days(d, n) }\n" /* 18 */
     "if what == \"form\" { let x = int(what) }\n"
-    "if what == \"negative\" { transfer n * 1 EUR from free to w[boss] }\n"             /* 20 */
+    "if what == \"negative\" { transfer n * 1 EUR from free to w[boss] }\n" /* 20 */
     "if what == \"weights\" { apportion 5 EUR over [0, 0] as i by i giving g { } }\n"
-    "if what == \"term\" { let x = late }\n"                                            /* 22 */
+    "if what == \"term\" { let x = late }\n" /* 22 */
     "if what == \"civil\" { let x = add_months(d, 1, \"fail\") }\n"
-    "if what == \"sum\" { let x = [n, n].sum(i, i) }\n"                                 /* 24 */
+    "if what == \"sum\" { let x = [n, n].sum(i, i) }\n" /* 24 */
     "if what == \"negate\" { let x = -n }\n"
-    "if what == \"time\" { let x = moment + u }\n"                                          /* 26 */
+    "if what == \"time\" { let x = moment + u }\n" /* 26 */
     "if what == \"gap\" { let x = moment - timestamp(\"0001-01-01T00:00:00Z\") }\n"
-    "if what == \"rate\" { let x = round(rate * 100, int, down) }\n"                    /* 28 */
+    "if what == \"rate\" { let x = round(rate * 100, int, down) }\n" /* 28 */
     "}\n"
-    "on pay(payer: party, to_who: party, a: EUR) signed by boss and aide dated day(now, \"UTC\") {\n"
-    "transfer a from w[payer] to w[to_who]\n"                                            /* 31 */
+    "on pay(payer: party, to_who: party, a: EUR) signed by boss and aide dated day(now, \"UTC\") "
+    "{\n"
+    "transfer a from w[payer] to w[to_who]\n" /* 31 */
     "}\n"
-    "on mint(to_who: party, a: EUR) signed by boss dated day(now, \"UTC\") {\n"         /* 33 */
+    "on mint(to_who: party, a: EUR) signed by boss dated day(now, \"UTC\") {\n" /* 33 */
     "issue a into w[to_who]\n"
     "}\n"
-    "on fill(d: date, n: int, v: Wh) signed by boss dated day(now, \"UTC\") {\n"        /* 36 */
+    "on fill(d: date, n: int, v: Wh) signed by boss dated day(now, \"UTC\") {\n" /* 36 */
     "add v to m[d, n].v\n"
     "}\n"
-    "on empty(d: date, n: int) signed by boss dated d {\n"                              /* 39 */
+    "on empty(d: date, n: int) signed by boss dated d {\n" /* 39 */
     "remove m[d, n]\n"
-    "add 1 to m[d, n].o\n"                                                              /* 41 */
+    "add 1 to m[d, n].o\n" /* 41 */
     "}\n"
-    "on mine() signed by anyone as me dated day(now, \"UTC\") {\n"                      /* 43 */
+    "on mine() signed by anyone as me dated day(now, \"UTC\") {\n" /* 43 */
     "clause 2 \"standing\"\n"
-    "require me == boss || me == aide else \"nobody knows you\"\n"                      /* 45 */
+    "require me == boss || me == aide else \"nobody knows you\"\n" /* 45 */
     "set t[me] = { n: 1 }\n"
     "}\n"
-    "on plan(moment: timestamp, n: int) signed by boss dated day(now, \"UTC\") {\n"         /* 48 */
+    "on plan(moment: timestamp, n: int) signed by boss dated day(now, \"UTC\") {\n" /* 48 */
     "for i in [1, 2, 3] { if i <= n { schedule ring(n: n - i) at moment } }\n"
     "}\n"
-    "on ring(n: int) signed by clock {\n"                                               /* 51 */
+    "on ring(n: int) signed by clock {\n" /* 51 */
     "clause 3 \"timers\"\n"
-    "require n != 7 else \"seven\"\n"                                                   /* 53 */
+    "require n != 7 else \"seven\"\n" /* 53 */
     "add 1 to t[boss].n\n"
     "}\n"
-    "on near(d: date) signed by boss dated d {\n"                                       /* 56 */
+    "on near(d: date) signed by boss dated d {\n" /* 56 */
     "clause 4 \"dated look-ups\"\n"
-    "let r = m[date(\"2026-01-01\"), <= 5]\n"                                           /* 58 */
+    "let r = m[date(\"2026-01-01\"), <= 5]\n" /* 58 */
     "}\n";
 
 struct step {
@@ -75,8 +77,8 @@ static void check_steps(const struct step *steps)
     buf_init(&out, 16 << 20);
     for (size_t i = 0; steps[i].line != NULL; i++) {
         const char *have = law_line(run, steps[i].line, &out);
-        bool fine = steps[i].want[0] == '\0' ? have[0] == '\0'
-                                             : strstr(have, steps[i].want) != NULL;
+        bool fine =
+            steps[i].want[0] == '\0' ? have[0] == '\0' : strstr(have, steps[i].want) != NULL;
         if (!fine) {
             fail_msg("%s\n have %s\n want %s", steps[i].line, have, steps[i].want);
         }
@@ -87,8 +89,8 @@ static void check_steps(const struct step *steps)
 }
 
 #define CALC(what, n, d, at, u)                                                                    \
-    "{\"event\":\"calc\",\"by\":[\"boss\"],\"now\":\"2026-05-05T10:00:00Z\",\"args\":{\"what\":\"" \
-    what "\",\"n\":" n ",\"d\":\"" d "\",\"moment\":\"" at "\",\"u\":\"" u "\"}}"
+    "{\"event\":\"calc\",\"by\":[\"boss\"],\"now\":\"2026-05-05T10:00:00Z\",\"args\":{\"what\":"   \
+    "\"" what "\",\"n\":" n ",\"d\":\"" d "\",\"moment\":\"" at "\",\"u\":\"" u "\"}}"
 #define FAULT(kind, line)                                                                          \
     "\"end\":\"fault\",\"kind\":\"" kind "\",\"clause\":\"1\",\"line\":" line ","
 #define CALC3(what, n, d) CALC(what, n, d, "2026-01-01T00:00:00Z", "0s")
@@ -97,7 +99,8 @@ static void test_faults(void **state)
 {
     static const struct step steps[] = {
         {CALC3("overflow", "9223372036854775807", "2026-01-31"), FAULT("overflow", "14")},
-        {CALC3("overflow", "9223372036854775806", "2026-01-31"), "[\"1\",14,\"let\",\"x\",9223372036854775807]"},
+        {CALC3("overflow", "9223372036854775806", "2026-01-31"),
+         "[\"1\",14,\"let\",\"x\",9223372036854775807]"},
         {CALC3("divide", "0", "2026-01-31"), FAULT("divide", "15")},
         {CALC3("divide", "-3", "2026-01-31"), "[\"1\",15,\"let\",\"x\",-3]"},
         {CALC3("row", "0", "2026-01-31"), FAULT("row", "16")},
@@ -118,7 +121,8 @@ static void test_faults(void **state)
          "[\"1\",26,\"let\",\"x\",\"2025-12-31T23:59:58.5Z\"]"},
         {CALC3("gap", "0", "2026-01-31"), FAULT("overflow", "27")},
         {CALC3("rate", "0", "2026-01-31"), "[\"1\",28,\"let\",\"x\",10]"},
-        {"{\"event\":\"calc\",\"by\":[\"boss\"],\"now\":\"2026-06-01T00:00:00Z\",\"args\":{\"what\":"
+        {"{\"event\":\"calc\",\"by\":[\"boss\"],\"now\":\"2026-06-01T00:00:00Z\",\"args\":{"
+         "\"what\":"
          "\"rate\",\"n\":0,\"d\":\"2026-01-01\",\"moment\":\"2026-01-01T00:00:00Z\",\"u\":\"0s\"}}",
          "\"legal\":\"2026-06-01\",\"end\":\"accepted\""},
         {NULL, NULL},
@@ -127,8 +131,9 @@ static void test_faults(void **state)
 }
 
 #define PAY(by, from, to, a)                                                                       \
-    "{\"event\":\"pay\",\"by\":[" by "],\"now\":\"2026-05-05T10:00:00Z\",\"args\":{\"payer\":\""    \
-    from "\",\"to_who\":\"" to "\",\"a\":\"" a "\"}}"
+    "{\"event\":\"pay\",\"by\":[" by                                                               \
+    "],\"now\":\"2026-05-05T10:00:00Z\",\"args\":{\"payer\":\"" from "\",\"to_who\":\"" to         \
+    "\",\"a\":\"" a "\"}}"
 #define BOTH "\"aide\",\"x\",\"boss\""
 
 static void test_clause_zero(void **state)
@@ -138,12 +143,14 @@ static void test_clause_zero(void **state)
          "{\"event\":\"no\\u0001ne\",\"version\":2,\"now\":\"2026-05-05T10:00:00Z\",\"legal\":null,"
          "\"end\":\"rejected\",\"clause\":\"0.1\",\"line\":0,\"why\":\"event: 'no\\u0001ne' is not "
          "declared\",\"spent\":0}"},
-        {PAY("\"boss\"", "a", "b", "0.10 EUR"), "\"clause\":\"0.2\",\"line\":0,\"why\":\"not signed by aide\""},
+        {PAY("\"boss\"", "a", "b", "0.10 EUR"),
+         "\"clause\":\"0.2\",\"line\":0,\"why\":\"not signed by aide\""},
         {PAY("", "a", "b", "0.10 EUR"), "not signed by boss"},
-        {PAY(BOTH, "a", "b", "1.00 EUR"), "[[\"transfer\",\"0\",31,\"w\",[\"a\"],\"w\",[\"b\"],\"1.00 EUR\"]]"},
-        {PAY(BOTH, "a", "b", "0.01 EUR"),
-         "\"legal\":\"2026-05-05\",\"end\":\"rejected\",\"clause\":\"0.4\",\"line\":0,\"why\":\"w[a] would "
-         "stand at -1.01 EUR\",\"spent\":211"},
+        {PAY(BOTH, "a", "b", "1.00 EUR"),
+         "[[\"transfer\",\"0\",31,\"w\",[\"a\"],\"w\",[\"b\"],\"1.00 EUR\"]]"},
+        {PAY(BOTH, "a", "b", "0.01 EUR"), "\"legal\":\"2026-05-05\",\"end\":\"rejected\","
+                                          "\"clause\":\"0.4\",\"line\":0,\"why\":\"w[a] would "
+                                          "stand at -1.01 EUR\",\"spent\":211"},
         {PAY(BOTH, "b", "b", "5.00 EUR"), "\"end\":\"accepted\""}, /* net nothing */
         {PAY(BOTH, "b", "a", "0.00 EUR"), "\"effects\":[],"},
         {PAY(BOTH, "A", "b", "0.00 EUR"), "args.payer: not a party name"},
@@ -153,16 +160,21 @@ static void test_clause_zero(void **state)
         {PAY(BOTH, "a", "b", "99999999999999999999 EUR"), "args.a: EUR expected"},
         {PAY(BOTH, "a", "b", "9223372036854775808 EUR"), "args.a: out of range"},
         {PAY(BOTH, "a", "b", "9223372036854775807 EUR"), "args.a: out of range"},
-        {"{\"event\":\"ring\",\"by\":[\"boss\"],\"now\":\"2026-05-05T10:00:00Z\",\"args\":{\"n\":1}}",
+        {"{\"event\":\"ring\",\"by\":[\"boss\"],\"now\":\"2026-05-05T10:00:00Z\",\"args\":{\"n\":1}"
+         "}",
          "\"clause\":\"0.2\",\"line\":0,\"why\":\"only a timer may do this\""},
-        {"{\"event\":\"mine\",\"by\":[\"boss\",\"aide\"],\"now\":\"2026-05-05T10:00:00Z\"}", "one signer expected"},
+        {"{\"event\":\"mine\",\"by\":[\"boss\",\"aide\"],\"now\":\"2026-05-05T10:00:00Z\"}",
+         "one signer expected"},
         {"{\"event\":\"mine\",\"by\":[\"eve\"],\"now\":\"2026-05-05T10:00:00Z\"}",
          "\"clause\":\"2\",\"line\":45,\"why\":\"nobody knows you\""},
         {"{\"event\":\"mine\",\"by\":[\"aide\"],\"now\":\"2026-05-05T10:00:00Z\"}",
          "[[\"put\",46,\"t\",[\"aide\"],{\"n\":1}]]"},
-        {"{\"event\":\"mine\",\"by\":[\"aide\"],\"now\":\"2026-05-05T10:00:00Z\"}", "\"effects\":[],"},
-        {"{\"event\":\"mine\",\"by\":[\"aide\"],\"now\":\"2026-05-05T10:00:00Z\",\"legal\":\"2026-05-04\"}",
-         "\"legal\":\"2026-05-05\",\"end\":\"rejected\",\"clause\":\"0.3\",\"line\":0,\"why\":\"the legal date is "
+        {"{\"event\":\"mine\",\"by\":[\"aide\"],\"now\":\"2026-05-05T10:00:00Z\"}",
+         "\"effects\":[],"},
+        {"{\"event\":\"mine\",\"by\":[\"aide\"],\"now\":\"2026-05-05T10:00:00Z\",\"legal\":\"2026-"
+         "05-04\"}",
+         "\"legal\":\"2026-05-05\",\"end\":\"rejected\",\"clause\":\"0.3\",\"line\":0,\"why\":"
+         "\"the legal date is "
          "2026-05-05\""},
         {"{\"event\":\"mine\",\"by\":[\"aide\"],\"now\":\"2025-12-31T23:59:59Z\"}",
          "\"clause\":\"0.3\",\"line\":0,\"why\":\"version 2 takes effect on 2026-01-01\""},
@@ -201,7 +213,8 @@ static void test_rows(void **state)
 }
 
 #define PLAN(now, at, n)                                                                           \
-    "{\"event\":\"plan\",\"by\":[\"boss\"],\"now\":\"" now "\",\"args\":{\"moment\":\"" at "\",\"n\":" n "}}"
+    "{\"event\":\"plan\",\"by\":[\"boss\"],\"now\":\"" now "\",\"args\":{\"moment\":\"" at         \
+    "\",\"n\":" n "}}"
 
 static void test_timers(void **state)
 {
@@ -209,11 +222,13 @@ static void test_timers(void **state)
         {PLAN("2026-05-05T10:00:00Z", "2026-05-05T10:00:59.999999999Z", "1"),
          "\"end\":\"fault\",\"kind\":\"range\",\"clause\":\"0\",\"line\":49"},
         {PLAN("2026-05-05T10:00:00Z", "2026-05-05T10:01:00Z", "2"),
-         "[[\"schedule\",\"0\",49,\"ring\",{\"n\":1},\"2026-05-05T10:01:00Z\",\"2026-05-05\"],[\"schedule\","
+         "[[\"schedule\",\"0\",49,\"ring\",{\"n\":1},\"2026-05-05T10:01:00Z\",\"2026-05-05\"],["
+         "\"schedule\","
          "\"0\",49,\"ring\",{\"n\":0},\"2026-05-05T10:01:00Z\",\"2026-05-05\"]]"},
         {"{\"tick\":\"2026-05-05T10:00:59Z\"}", ""},
         {"{\"tick\":\"2026-05-05T10:01:00Z\"}",
-         "{\"n\":3,\"outcome\":{\"event\":\"ring\",\"version\":2,\"now\":\"2026-05-05T10:01:00Z\",\"legal\":"
+         "{\"n\":3,\"outcome\":{\"event\":\"ring\",\"version\":2,\"now\":\"2026-05-05T10:01:00Z\","
+         "\"legal\":"
          "\"2026-05-05\",\"end\":\"accepted\",\"spent\":"},
         {"{\"tick\":\"2026-05-05T10:01:00Z\"}", ""},
         {PLAN("2026-05-06T10:00:00Z", "2026-05-06T10:02:00Z", "1"), "\"end\":\"accepted\""},
@@ -252,13 +267,15 @@ static void test_too_many_timers(void **state)
     const char *mine = "{\"event\":\"mine\",\"by\":[\"boss\"],\"now\":\"2026-05-05T11:00:00Z\"}";
     const char *have = law_line(run, mine, &out);
     assert_int_equal(count_lines(have), 65);
-    assert_non_null(strstr(have, "\"legal\":null,\"end\":\"rejected\",\"clause\":\"0.6\",\"line\":0,"
-                                 "\"why\":\"timers are due first\",\"spent\":0},\"effects\":[],"
-                                 "\"trace\":[]"));
+    assert_non_null(strstr(have,
+                           "\"legal\":null,\"end\":\"rejected\",\"clause\":\"0.6\",\"line\":0,"
+                           "\"why\":\"timers are due first\",\"spent\":0},\"effects\":[],"
+                           "\"trace\":[]"));
     have = law_line(run, mine, &out);
     assert_int_equal(count_lines(have), 3);
-    assert_non_null(strstr(have, "\"event\":\"mine\",\"version\":2,\"now\":\"2026-05-05T11:00:00Z\","
-                                 "\"legal\":\"2026-05-05\",\"end\":\"accepted\""));
+    assert_non_null(strstr(have,
+                           "\"event\":\"mine\",\"version\":2,\"now\":\"2026-05-05T11:00:00Z\","
+                           "\"legal\":\"2026-05-05\",\"end\":\"accepted\""));
     buf_done(&out);
     rules_run_free(run);
     law_done(&law);
@@ -267,13 +284,20 @@ static void test_too_many_timers(void **state)
 static void test_malformed_lines(void **state)
 {
     static const char *const lines[] = {
-        "{", "[]", "{}", "5", "{\"event\":5}", "{\"event\":\"mine\"}",
+        "{",
+        "[]",
+        "{}",
+        "5",
+        "{\"event\":5}",
+        "{\"event\":\"mine\"}",
         "{\"event\":\"mine\",\"now\":\"yesterday\"}",
         "{\"event\":\"mine\",\"now\":\"2026-05-05T10:00:00Z\",\"legal\":null}",
         "{\"event\":\"mine\",\"now\":\"2026-05-05T10:00:00Z\",\"by\":\"boss\"}",
         "{\"event\":\"mine\",\"now\":\"2026-05-05T10:00:00Z\",\"args\":[]}",
         "{\"event\":\"mine\",\"event\":\"mine\",\"now\":\"2026-05-05T10:00:00Z\"}",
-        "{\"tick\":5}", "{\"given\":\"nothing\"}", "{\"given\":\"t\",\"key\":[\"a\"]}",
+        "{\"tick\":5}",
+        "{\"given\":\"nothing\"}",
+        "{\"given\":\"t\",\"key\":[\"a\"]}",
         "{\"given\":\"t\",\"key\":[],\"row\":{\"n\":1}}",
         "{\"given\":\"w\",\"key\":[\"a\"],\"amount\":\"1 Wh\"}",
         "{\"event\":\"\\ud800\",\"now\":\"2026-05-05T10:00:00Z\"}",
@@ -302,12 +326,17 @@ static void test_issuance(void **state)
     struct rules_run *run = rules_run_new(law.program);
     struct buf out;
     buf_init(&out, 1 << 20);
-    const char *have = law_line(run, "{\"event\":\"mint\",\"by\":[\"boss\"],\"now\":"
-                                     "\"2026-05-05T10:00:00Z\",\"args\":{\"to_who\":\"a\",\"a\":"
-                                     "\"92233720368547758.07 EUR\"}}", &out);
-    assert_non_null(strstr(have, "[[\"issue\",\"0\",34,\"w\",[\"a\"],\"92233720368547758.07 EUR\"]]"));
-    have = law_line(run, "{\"event\":\"mint\",\"by\":[\"boss\"],\"now\":\"2026-05-05T10:00:00Z\","
-                         "\"args\":{\"to_who\":\"b\",\"a\":\"0.02 EUR\"}}", &out);
+    const char *have = law_line(run,
+                                "{\"event\":\"mint\",\"by\":[\"boss\"],\"now\":"
+                                "\"2026-05-05T10:00:00Z\",\"args\":{\"to_who\":\"a\",\"a\":"
+                                "\"92233720368547758.07 EUR\"}}",
+                                &out);
+    assert_non_null(
+        strstr(have, "[[\"issue\",\"0\",34,\"w\",[\"a\"],\"92233720368547758.07 EUR\"]]"));
+    have = law_line(run,
+                    "{\"event\":\"mint\",\"by\":[\"boss\"],\"now\":\"2026-05-05T10:00:00Z\","
+                    "\"args\":{\"to_who\":\"b\",\"a\":\"0.02 EUR\"}}",
+                    &out);
     assert_non_null(strstr(have, "\"kind\":\"overflow\",\"clause\":\"0\",\"line\":34"));
     buf_done(&out);
     rules_run_free(run);
@@ -317,9 +346,12 @@ static void test_issuance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_faults),          cmocka_unit_test(test_clause_zero),
-        cmocka_unit_test(test_rows),            cmocka_unit_test(test_timers),
-        cmocka_unit_test(test_too_many_timers), cmocka_unit_test(test_malformed_lines),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_clause_zero),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_timers),
+        cmocka_unit_test(test_too_many_timers),
+        cmocka_unit_test(test_malformed_lines),
         cmocka_unit_test(test_issuance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

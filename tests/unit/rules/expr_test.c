@@ -32,15 +32,18 @@ static const char *evaluate(const char *expr, struct buf *out)
     }
     struct rules_run *run = rules_run_new(law.program);
     const char *have =
-        law_line(run, "{\"event\":\"go\",\"by\":[\"boss\"],\"now\":\"2026-07-01T10:20:30.5Z\",\"args\":{"
-                      "\"n\":7,\"l\":[3,1,2],\"r\":{\"k\":\"anna\",\"n\":4}}}", out);
+        law_line(run,
+                 "{\"event\":\"go\",\"by\":[\"boss\"],\"now\":\"2026-07-01T10:20:30.5Z\",\"args\":{"
+                 "\"n\":7,\"l\":[3,1,2],\"r\":{\"k\":\"anna\",\"n\":4}}}",
+                 out);
     static char result[4096];
     const char *value = strstr(have, "\"let\",\"y\",");
     const char *kind = strstr(have, "\"kind\":\"");
     if (value != NULL) {
         value += 10;
-        size_t size = (size_t)(strstr(value, "]],\"digest") != NULL ? strstr(value, "]],\"digest") - value
-                                                                   : strstr(value, "]") - value);
+        size_t size =
+            (size_t)(strstr(value, "]],\"digest") != NULL ? strstr(value, "]],\"digest") - value
+                                                          : strstr(value, "]") - value);
         (void)snprintf(result, sizeof result, "%.*s", (int)size, value);
     } else if (kind != NULL) {
         (void)snprintf(result, sizeof result, "%.*s", (int)strcspn(kind + 8, "\""), kind + 8);
@@ -71,14 +74,32 @@ static void check_cases(const struct expr_case *cases, size_t count)
 static void test_integers(void **state)
 {
     static const struct expr_case cases[] = {
-        {"1 + 2 * 3", "7"}, {"(1 + 2) * 3", "9"}, {"7 / 2", "3"}, {"-7 / 2", "-3"}, {"-7 % 2", "-1"},
-        {"7 % -2", "1"}, {"1-1", "0"}, {"-9223372036854775808", "-9223372036854775808"},
-        {"- -5", "5"}, {"0x7f", "127"}, {"9223372036854775807 + 1", "overflow"},
-        {"-9223372036854775808 / -1", "overflow"}, {"1 / 0", "divide"}, {"1 % 0", "divide"},
-        {"n > 5 ? 1 : 1 / 0", "1"}, {"n > 5 || 1 / 0 > 0", "true"}, {"n > 9 && 1 / 0 > 0", "false"},
-        {"1 / 0 > 0 && false", "divide"}, {"min(3, n, 5)", "3"}, {"max(3, n, 5)", "7"},
-        {"int(\"-12\")", "-12"}, {"int(\"12a\")", "form"}, {"int(\"9223372036854775808\")", "overflow"},
-        {"1 < 2 == true", "true"}, {"!(n == 7)", "false"}, {"!!(n == 7)", "true"},
+        {"1 + 2 * 3", "7"},
+        {"(1 + 2) * 3", "9"},
+        {"7 / 2", "3"},
+        {"-7 / 2", "-3"},
+        {"-7 % 2", "-1"},
+        {"7 % -2", "1"},
+        {"1-1", "0"},
+        {"-9223372036854775808", "-9223372036854775808"},
+        {"- -5", "5"},
+        {"0x7f", "127"},
+        {"9223372036854775807 + 1", "overflow"},
+        {"-9223372036854775808 / -1", "overflow"},
+        {"1 / 0", "divide"},
+        {"1 % 0", "divide"},
+        {"n > 5 ? 1 : 1 / 0", "1"},
+        {"n > 5 || 1 / 0 > 0", "true"},
+        {"n > 9 && 1 / 0 > 0", "false"},
+        {"1 / 0 > 0 && false", "divide"},
+        {"min(3, n, 5)", "3"},
+        {"max(3, n, 5)", "7"},
+        {"int(\"-12\")", "-12"},
+        {"int(\"12a\")", "form"},
+        {"int(\"9223372036854775808\")", "overflow"},
+        {"1 < 2 == true", "true"},
+        {"!(n == 7)", "false"},
+        {"!!(n == 7)", "true"},
     };
     check_cases(cases, sizeof cases / sizeof cases[0]);
 }
@@ -92,21 +113,31 @@ static void test_amounts(void **state)
         {"10.00 EUR / -3", "\"(1000/-3)*1/100 EUR\""},
         {"round(10 EUR / 3, EUR, half_up)", "\"3.33 EUR\""},
         {"round(10 EUR / 3, EUR, up)", "\"3.34 EUR\""},
-        {"round(0 EUR - 10 EUR / 3 * 1, EUR, up)", "refused: a division must be rounded: round(…, unit, half_up)"},
+        {"round(0 EUR - 10 EUR / 3 * 1, EUR, up)",
+         "refused: a division must be rounded: round(…, unit, half_up)"},
         {"40.2 kWh", "\"402*100 Wh\""},
         {"40.2 kWh * 0.13 EUR/kWh", "\"5226*1/1000 EUR\""},
         {"round(40.2 kWh * 0.13 EUR/kWh, EUR, half_even)", "\"5.23 EUR\""},
         {"round(2.5 EUR / 1 EUR, int, half_even)", "2"},
         {"round(3.5 EUR / 1 EUR, int, half_even)", "4"},
         {"round(0 EUR - 2.5 EUR, EUR, floor)", "\"-2.50 EUR\""},
-        {"7.25 h", "\"725*1/100 h\""}, {"90 min", "\"90*1/60 h\""}, {"90 min == 1.5 h", "true"},
-        {"20 pct", "\"20*1/100\""}, {"20 pct * 50 EUR", "\"10.00 EUR\""},
-        {"1 + 20 pct", "\"120*1/100\""}, {"100 Wh > 0.1 kWh", "false"}, {"100 Wh >= 0.1 kWh", "true"},
-        {"min(1 EUR, 0.5 EUR)", "\"5*1/10 EUR\""}, {"n > 5 ? 1 EUR : 0.25 EUR", "\"1.00 EUR\""},
-        {"1 EUR / 0", "divide"}, {"1 EUR * 1 EUR", "\"1 EUR^2\""}, {"1 h / 1 EUR", "\"(1/1) h/EUR\""},
+        {"7.25 h", "\"725*1/100 h\""},
+        {"90 min", "\"90*1/60 h\""},
+        {"90 min == 1.5 h", "true"},
+        {"20 pct", "\"20*1/100\""},
+        {"20 pct * 50 EUR", "\"10.00 EUR\""},
+        {"1 + 20 pct", "\"120*1/100\""},
+        {"100 Wh > 0.1 kWh", "false"},
+        {"100 Wh >= 0.1 kWh", "true"},
+        {"min(1 EUR, 0.5 EUR)", "\"5*1/10 EUR\""},
+        {"n > 5 ? 1 EUR : 0.25 EUR", "\"1.00 EUR\""},
+        {"1 EUR / 0", "divide"},
+        {"1 EUR * 1 EUR", "\"1 EUR^2\""},
+        {"1 h / 1 EUR", "\"(1/1) h/EUR\""},
         {"1 / 1 h", "\"(1/1) 1/h\""},
         {"[1 EUR, 2 EUR].sum(i, i)", "\"3 EUR\""},
-        {"9223372036854775807 EUR * 9223372036854775807 EUR * 1 EUR * 2", "\"170141183460469231694793815568465002498 EUR^3\""},
+        {"9223372036854775807 EUR * 9223372036854775807 EUR * 1 EUR * 2",
+         "\"170141183460469231694793815568465002498 EUR^3\""},
         {"9223372036854775807 EUR * 9223372036854775807 EUR * 1 EUR * 3", "overflow"},
     };
     check_cases(cases, sizeof cases / sizeof cases[0]);
@@ -115,23 +146,49 @@ static void test_amounts(void **state)
 static void test_texts_and_lists(void **state)
 {
     static const struct expr_case cases[] = {
-        {"\"a\" + 'b'", "\"ab\""}, {"size(\"h\u00e9\")", "2"}, {"size(b\"h\u00e9\")", "3"},
-        {"\"abc\".startsWith(\"ab\")", "true"}, {"\"abc\".endsWith(\"\")", "true"},
-        {"\"abc\".contains(\"bd\")", "false"}, {"\"a\\u00e9\\n\\\"\"", "\"a\u00e9\\u000a\\\"\""},
-        {"r\"\\n\"", "\"\\\\n\""}, {"b\"\\xff\\000\"", "\"ff00\""}, {"\"\\x41\\102\"", "\"AB\""},
-        {"\"\"\"a\"b\"\"\"", "\"a\\\"b\""}, {"\"b\" > \"a\"", "true"}, {"bytes(\"h\u00e9\")", "\"68c3a9\""},
-        {"string(b\"\\xff\")", "form"}, {"string(-5) + string(true)", "\"-5true\""}, {"bool(\"t\")", "true"},
+        {"\"a\" + 'b'", "\"ab\""},
+        {"size(\"h\u00e9\")", "2"},
+        {"size(b\"h\u00e9\")", "3"},
+        {"\"abc\".startsWith(\"ab\")", "true"},
+        {"\"abc\".endsWith(\"\")", "true"},
+        {"\"abc\".contains(\"bd\")", "false"},
+        {"\"a\\u00e9\\n\\\"\"", "\"a\u00e9\\u000a\\\"\""},
+        {"r\"\\n\"", "\"\\\\n\""},
+        {"b\"\\xff\\000\"", "\"ff00\""},
+        {"\"\\x41\\102\"", "\"AB\""},
+        {"\"\"\"a\"b\"\"\"", "\"a\\\"b\""},
+        {"\"b\" > \"a\"", "true"},
+        {"bytes(\"h\u00e9\")", "\"68c3a9\""},
+        {"string(b\"\\xff\")", "form"},
+        {"string(-5) + string(true)", "\"-5true\""},
+        {"bool(\"t\")", "true"},
         {"bool(\"yes\")", "form"},
-        {"l", "[3,1,2]"}, {"l[1]", "1"}, {"l[3]", "item"}, {"l.size()", "3"}, {"l + [9]", "[3,1,2,9]"},
-        {"l == [3, 1, 2]", "true"}, {"l != [3]", "true"}, {"2 in l", "true"}, {"5 in l", "false"},
+        {"l", "[3,1,2]"},
+        {"l[1]", "1"},
+        {"l[3]", "item"},
+        {"l.size()", "3"},
+        {"l + [9]", "[3,1,2,9]"},
+        {"l == [3, 1, 2]", "true"},
+        {"l != [3]", "true"},
+        {"2 in l", "true"},
+        {"5 in l", "false"},
         {"[] == l", "false"},
-        {"l.all(i, i > 0)", "true"}, {"l.exists(i, i == 2)", "true"}, {"l.exists_one(i, i < 3)", "false"},
-        {"l.filter(i, i != 1)", "[3,2]"}, {"l.map(i, i * n)", "[21,7,14]"},
-        {"l.map(i, i > 1, string(i))", "[\"3\",\"2\"]"}, {"l.sum(i, i)", "6"},
-        {"[1, 2, 3].all(e, 6 / (2 - e) == 6)", "divide"}, {"[3, 2].exists(e, 6 / (2 - e) == -6)", "true"},
-        {"r", "{\"k\":\"anna\",\"n\":4}"}, {"has(r.o) ? r.o : r.n", "4"}, {"r.k == boss", "false"},
+        {"l.all(i, i > 0)", "true"},
+        {"l.exists(i, i == 2)", "true"},
+        {"l.exists_one(i, i < 3)", "false"},
+        {"l.filter(i, i != 1)", "[3,2]"},
+        {"l.map(i, i * n)", "[21,7,14]"},
+        {"l.map(i, i > 1, string(i))", "[\"3\",\"2\"]"},
+        {"l.sum(i, i)", "6"},
+        {"[1, 2, 3].all(e, 6 / (2 - e) == 6)", "divide"},
+        {"[3, 2].exists(e, 6 / (2 - e) == -6)", "true"},
+        {"r", "{\"k\":\"anna\",\"n\":4}"},
+        {"has(r.o) ? r.o : r.n", "4"},
+        {"r.k == boss", "false"},
         {"R{ n: 1, k: boss, o: 2 }", "{\"k\":\"boss\",\"n\":1,\"o\":2}"},
-        {"\"x\" in t", "false"}, {"has(t[\"longer than any key\"])", "false"}, {"t[\"x\"].n", "row"},
+        {"\"x\" in t", "false"},
+        {"has(t[\"longer than any key\"])", "false"},
+        {"t[\"x\"].n", "row"},
     };
     check_cases(cases, sizeof cases / sizeof cases[0]);
 }
@@ -139,18 +196,29 @@ static void test_texts_and_lists(void **state)
 static void test_time(void **state)
 {
     static const struct expr_case cases[] = {
-        {"now", "\"2026-07-01T10:20:30.5Z\""}, {"now + duration(\"1h30m\")", "\"2026-07-01T11:50:30.5Z\""},
-        {"duration(\"1h\") - duration(\"90m\")", "\"-1800s\""}, {"now - timestamp(\"2026-07-01T10:20:00Z\")", "\"30.5s\""},
-        {"day(now, \"+14:00\")", "\"2026-07-02\""}, {"midnight(date(\"2026-07-01\"), \"Europe/Paris\")", "\"2026-06-30T22:00:00Z\""},
-        {"month(date(\"2026-07-31\"))", "\"2026-07-01\""}, {"monday(date(\"2026-07-01\"))", "\"2026-06-29\""},
-        {"year(date(\"2026-07-31\"))", "2026"}, {"days(date(\"2026-02-01\"), date(\"2026-03-01\"))", "28"},
+        {"now", "\"2026-07-01T10:20:30.5Z\""},
+        {"now + duration(\"1h30m\")", "\"2026-07-01T11:50:30.5Z\""},
+        {"duration(\"1h\") - duration(\"90m\")", "\"-1800s\""},
+        {"now - timestamp(\"2026-07-01T10:20:00Z\")", "\"30.5s\""},
+        {"day(now, \"+14:00\")", "\"2026-07-02\""},
+        {"midnight(date(\"2026-07-01\"), \"Europe/Paris\")", "\"2026-06-30T22:00:00Z\""},
+        {"month(date(\"2026-07-31\"))", "\"2026-07-01\""},
+        {"monday(date(\"2026-07-01\"))", "\"2026-06-29\""},
+        {"year(date(\"2026-07-31\"))", "2026"},
+        {"days(date(\"2026-02-01\"), date(\"2026-03-01\"))", "28"},
         {"add_months(date(\"2026-01-31\"), 1, \"up\")", "\"2026-03-01\""},
         {"add_months(date(\"2026-01-31\"), 1, \"down\")", "\"2026-02-28\""},
         {"day(timestamp(\"1996-05-05T00:00:00Z\"), \"Europe/Paris\")", "civil"},
-        {"now.getHours(\"Europe/Paris\")", "12"}, {"now.getMonth()", "6"}, {"now.getDayOfWeek()", "3"},
-        {"now.getMilliseconds()", "500"}, {"duration(\"3730s\").getMinutes()", "62"}, {"int(now)", "1782901230"},
-        {"timestamp(0)", "\"1970-01-01T00:00:00Z\""}, {"timestamp(\"2026-07-01T12:00:00+02:00\") == timestamp(\"2026-07-01T10:00:00Z\")", "true"},
-        {"max(date(\"2026-01-01\"), date(\"2026-02-01\"))", "\"2026-02-01\""}, {"string(now)", "\"2026-07-01T10:20:30.5Z\""},
+        {"now.getHours(\"Europe/Paris\")", "12"},
+        {"now.getMonth()", "6"},
+        {"now.getDayOfWeek()", "3"},
+        {"now.getMilliseconds()", "500"},
+        {"duration(\"3730s\").getMinutes()", "62"},
+        {"int(now)", "1782901230"},
+        {"timestamp(0)", "\"1970-01-01T00:00:00Z\""},
+        {"timestamp(\"2026-07-01T12:00:00+02:00\") == timestamp(\"2026-07-01T10:00:00Z\")", "true"},
+        {"max(date(\"2026-01-01\"), date(\"2026-02-01\"))", "\"2026-02-01\""},
+        {"string(now)", "\"2026-07-01T10:20:30.5Z\""},
         {"date(string(n))", "form"},
     };
     check_cases(cases, sizeof cases / sizeof cases[0]);

@@ -15,7 +15,8 @@ static void test_registry(void **state)
         {"measure eur to 1", "line 1: eur is no unit"},
         {"measure EU to 1", "line 1: EU is no unit"},
         {"measure EUR/kWh to 1", "line 1: EUR/kWh is no unit"},
-        {"measure Wh to 1\nmeasure kWh to 1", "line 2: there is a measure of this dimension already"},
+        {"measure Wh to 1\nmeasure kWh to 1",
+         "line 2: there is a measure of this dimension already"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct rules_registry *r = NULL;
@@ -82,20 +83,28 @@ static void test_successor(void **state)
         {HEAD("2", "2026-06-01", "") BODY_TABLE BODY_ACCOUNT, "replaces it"},
         {HEAD("2", "2026-06-01", " replaces 1") BODY_TABLE, "account 'w' is dropped"},
         {HEAD("2", "2026-06-01", " replaces 1") BODY_ACCOUNT, "table 't' is dropped"},
-        {HEAD("2", "2026-06-01", " replaces 1") BODY_TABLE "account w [k: date]: EUR\n", "the key 'k'"},
-        {HEAD("2", "2026-06-01", " replaces 1") BODY_TABLE "account w [k: party]: Wh\n", "account 'w'"},
+        {HEAD("2", "2026-06-01", " replaces 1") BODY_TABLE "account w [k: date]: EUR\n",
+         "the key 'k'"},
+        {HEAD("2", "2026-06-01", " replaces 1") BODY_TABLE "account w [k: party]: Wh\n",
+         "account 'w'"},
         {HEAD("2", "2026-06-01", " replaces 1") BODY_ACCOUNT
-         "table t [k: party, d: date] max 4 { e: Wh, s: string(8) }\n", "max is lowered"},
+         "table t [k: party, d: date] max 4 { e: Wh, s: string(8) }\n",
+         "max is lowered"},
         {HEAD("2", "2026-06-01", " replaces 1") BODY_ACCOUNT
-         "table t [k: party, d: date] max 9 { e: Wh, s: string(8), x?: int }\n", NULL},
+         "table t [k: party, d: date] max 9 { e: Wh, s: string(8), x?: int }\n",
+         NULL},
         {HEAD("2", "2026-06-01", " replaces 1") BODY_ACCOUNT
-         "table t [k: party, d: date] max 9 { e: Wh, s: string(8), x: int }\n", "must be optional"},
+         "table t [k: party, d: date] max 9 { e: Wh, s: string(8), x: int }\n",
+         "must be optional"},
         {HEAD("2", "2026-06-01", " replaces 1") BODY_ACCOUNT
-         "table t [k: party, d: date] max 9 { e: Wh, x?: int, s: string(8) }\n", "come last"},
+         "table t [k: party, d: date] max 9 { e: Wh, x?: int, s: string(8) }\n",
+         "come last"},
         {HEAD("2", "2026-06-01", " replaces 1") BODY_ACCOUNT
-         "table t [k: party, d: date] max 9 { e: Wh, s: string(9) }\n", "'s' is changed"},
+         "table t [k: party, d: date] max 9 { e: Wh, s: string(9) }\n",
+         "'s' is changed"},
         {HEAD("2", "2026-06-01", " replaces 1") BODY_ACCOUNT
-         "table t [k: party, d: date] max 9 { e: Wh }\n", "drops a field"},
+         "table t [k: party, d: date] max 9 { e: Wh }\n",
+         "drops a field"},
     };
     struct law first = law_compile(HEAD("1", "2026-01-01", "") BODY_TABLE BODY_ACCOUNT);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -166,13 +175,14 @@ static const struct rules_program *other_owner(void *ctx, struct bytes contract)
 static void test_uses_layout(void **state)
 {
     struct law owner = law_compile(HEAD("1", "2026-01-01", "") BODY_TABLE);
-    struct law user = law_compile(USER
-                                  "party boss = \"boss\"\n"
-                                  "uses t [k: party, d: date] { s: string(8) } from t.t\n"
-                                  "on look(k: party) signed by boss dated date(\"2026-01-01\") {\n"
-                                  "emit out { s: t[k, date(\"1970-01-02\")].s }\n}\n");
+    struct law user =
+        law_compile(USER "party boss = \"boss\"\n"
+                         "uses t [k: party, d: date] { s: string(8) } from t.t\n"
+                         "on look(k: party) signed by boss dated date(\"2026-01-01\") {\n"
+                         "emit out { s: t[k, date(\"1970-01-02\")].s }\n}\n");
     static const char key[] = "t.t\0t\0anna\0\0\x80\0\0\x01";
-    static const char row[] = "\x01\x80\0\0\0\0\0\0\x07\x01\0\0\0\x03" "abc";
+    static const char row[] = "\x01\x80\0\0\0\0\0\0\x07\x01\0\0\0\x03"
+                              "abc";
     struct other o = {owner.program, bytes_of(key, sizeof key - 1), bytes_of(row, sizeof row - 1)};
     struct rules_store store = {.ctx = &o, .get = other_get, .owner = other_owner};
     struct bytes boss = bytes_text("boss");
@@ -182,8 +192,11 @@ static void test_uses_layout(void **state)
     buf_init(&args, 100);
     arena_init(&arena, (size_t)1 << 30);
     rules_args_put_text(&args, "k", bytes_text("anna"));
-    struct rules_event ev = {.name = bytes_text("look"), .signers = &boss, .signer_count = 1,
-                             .args = buf_bytes(&args), .now = {1782901230, 0}};
+    struct rules_event ev = {.name = bytes_text("look"),
+                             .signers = &boss,
+                             .signer_count = 1,
+                             .args = buf_bytes(&args),
+                             .now = {1782901230, 0}};
     rules_apply(user.program, &ev, &store, &arena, &out);
     assert_int_equal(out.end, RULES_ACCEPTED);
     assert_true(bytes_equal(out.emits[0].json, bytes_text("{\"s\":\"abc\"}")));
@@ -209,10 +222,19 @@ static void test_names(void **state)
     static const struct {
         const char *text, *want; /* want NULL: refused */
     } accounts[] = {
-        {"w[anna]", "w[anna]"}, {" w [ \"anna\" ] ", "w[anna]"}, {"fund", "fund"},
-        {"both[anna, -5]", "both[anna, -5]"}, {"flag[true, x\\y]", "flag[true, x\\\\y]"},
-        {"w", NULL}, {"w[anna, bob]", NULL}, {"w[Anna]", NULL}, {"both[anna, five]", NULL},
-        {"z[anna]", NULL}, {"w[anna", NULL}, {"", NULL}, {"flag[maybe, a]", NULL},
+        {"w[anna]", "w[anna]"},
+        {" w [ \"anna\" ] ", "w[anna]"},
+        {"fund", "fund"},
+        {"both[anna, -5]", "both[anna, -5]"},
+        {"flag[true, x\\y]", "flag[true, x\\\\y]"},
+        {"w", NULL},
+        {"w[anna, bob]", NULL},
+        {"w[Anna]", NULL},
+        {"both[anna, five]", NULL},
+        {"z[anna]", NULL},
+        {"w[anna", NULL},
+        {"", NULL},
+        {"flag[maybe, a]", NULL},
     };
     struct law law = law_compile(HEAD("1", "2026-01-01", "") BODY_TABLE BODY_ACCOUNT
                                  "account fund: EUR\naccount both [k: party, n: int]: Wh\n"
@@ -242,12 +264,15 @@ static void test_names(void **state)
     struct buf prefix;
     size_t table = 99;
     buf_init(&prefix, 1000);
-    assert_false(failed(rules_row_prefix(law.program, bytes_text("t[anna]"), &prefix, &table, NULL)));
+    assert_false(
+        failed(rules_row_prefix(law.program, bytes_text("t[anna]"), &prefix, &table, NULL)));
     assert_true(bytes_equal(buf_bytes(&prefix), bytes_of("t.t\0t\0anna\0\0", 12)));
-    assert_true(failed(rules_row_prefix(law.program, bytes_text("t[anna, x]"), &prefix, &table, NULL)));
+    assert_true(
+        failed(rules_row_prefix(law.program, bytes_text("t[anna, x]"), &prefix, &table, NULL)));
     buf_clear(&prefix);
     size_t family = 99;
-    assert_false(failed(rules_account_print(law.program, bytes_of("t.t\1fund\0", 9), &prefix, &family)));
+    assert_false(
+        failed(rules_account_print(law.program, bytes_of("t.t\1fund\0", 9), &prefix, &family)));
     assert_true(bytes_equal(buf_bytes(&prefix), bytes_text("fund (issued)")));
     buf_done(&prefix);
     law_done(&law);
@@ -255,9 +280,10 @@ static void test_names(void **state)
 
 static void test_facts(void **state)
 {
-    struct law law = law_compile(HEAD("1", "2026-01-01", "") BODY_TABLE
-                                 "on go(k: party, l?: list<int, max 3>) signed by boss dated day(now, "
-                                 "\"UTC\") { }\n");
+    struct law law =
+        law_compile(HEAD("1", "2026-01-01", "") BODY_TABLE
+                    "on go(k: party, l?: list<int, max 3>) signed by boss dated day(now, "
+                    "\"UTC\") { }\n");
     const struct rules_facts *f = rules_program_facts(law.program);
     assert_true(bytes_equal(f->contract, bytes_text("t.t")));
     assert_true(bytes_equal(f->title, bytes_text("title")));
@@ -279,16 +305,22 @@ static void test_code_hash(void **state)
         const char *text;
         bool same;
     } cases[] = {
-        {"rules 1 contract a.b version 1 effective 2026-7-1 \"other\" // comment\nterm x: int = 0x0a", true},
-        {"rules 1 contract a.b version 1 effective 2026-07-01\nterm x: int = 010 test \"t\" { then true }", true},
+        {"rules 1 contract a.b version 1 effective 2026-7-1 \"other\" // comment\nterm x: int = "
+         "0x0a",
+         true},
+        {"rules 1 contract a.b version 1 effective 2026-07-01\nterm x: int = 010 test \"t\" { then "
+         "true }",
+         true},
         {"rules 1 contract a.b version 1 effective 2026-07-01\nterm x: int = 11", false},
         {"rules 1 contract a.b version 1 effective 2026-07-01\nterm y: int = 10", false},
     };
-    struct law first = law_compile("rules 1 contract a.b version 1 effective 2026-07-01 \"title\" term x: int = 10");
+    struct law first = law_compile(
+        "rules 1 contract a.b version 1 effective 2026-07-01 \"title\" term x: int = 10");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct law law = law_compile(cases[i].text);
         assert_int_equal(memcmp(rules_program_facts(law.program)->code_hash,
-                                rules_program_facts(first.program)->code_hash, RULES_HASH_SIZE) == 0,
+                                rules_program_facts(first.program)->code_hash,
+                                RULES_HASH_SIZE) == 0,
                          cases[i].same);
         law_done(&law);
     }
@@ -306,8 +338,10 @@ static void test_own_tests(void **state)
         {"then t[\"a\", date(\"2026-01-01\")].e == 0 Wh", "cannot be computed: row"},
         {"when go(n: 5) by \"boss\"", NULL},
         {"when go(n: 5) by \"eve\"", "this was rejected by clause 0.2: not signed by boss"},
-        {"when go(n: 5) by \"boss\" rejected by clause 1", "another end was stated; this was accepted"},
-        {"when go(n: 0) by \"boss\" rejected by clause 1", "another end was stated; this was a fault: divide"},
+        {"when go(n: 5) by \"boss\" rejected by clause 1",
+         "another end was stated; this was accepted"},
+        {"when go(n: 0) by \"boss\" rejected by clause 1",
+         "another end was stated; this was a fault: divide"},
         {"when go(n: 9) by \"boss\" rejected by clause 1", NULL},
         {"when go(n: 9) by \"eve\" rejected by clause 0", NULL},
         {"given w[\"a\"] = 5 EUR given w[\"a\"] = 1 EUR then balance(w[\"a\"]) == 6 EUR", NULL},
@@ -317,7 +351,8 @@ static void test_own_tests(void **state)
         (void)snprintf(text, sizeof text, "%s%s\ntest \"x\" {\n%s\n}\n",
                        HEAD("1", "2026-01-01", "") BODY_TABLE BODY_ACCOUNT
                        "on go(n: int) signed by boss dated day(now, \"UTC\") {\n"
-                       "clause 1 \"x\"\nlet y = 10 / n\nrequire n < 9\n}", "", cases[i].steps);
+                       "clause 1 \"x\"\nlet y = 10 / n\nrequire n < 9\n}",
+                       "", cases[i].steps);
         struct law law = law_compile(text);
         struct rules_test_result r;
         rules_test_run(law.program, 0, &r);
