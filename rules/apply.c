@@ -249,7 +249,9 @@ static void put_outcome(struct buf *out, struct bytes event, struct civil_time n
     static const char *const ends[] = {"", "accepted", "rejected", "fault"};
     buf_put_text(out, "{\"event\":");
     canon_put_string(out, event);
-    buf_printf(out, ",\"version\":%lld,\"now\":", (long long)r->version);
+    buf_put_text(out, ",\"version\":");
+    canon_put_uint(out, (uint64_t)r->version);
+    buf_put_text(out, ",\"now\":");
     canon_put_time(out, now);
     buf_put_text(out, ",\"legal\":");
     if (r->has_legal) {
@@ -257,20 +259,27 @@ static void put_outcome(struct buf *out, struct bytes event, struct civil_time n
     } else {
         buf_put_text(out, "null");
     }
-    buf_printf(out, ",\"end\":\"%s\"", ends[r->end]);
+    buf_put_text(out, ",\"end\":\"");
+    buf_put_text(out, ends[r->end]);
+    buf_put_text(out, "\"");
     if (r->end == RULES_FAULT) {
-        buf_printf(out, ",\"kind\":\"%s\"", rules_fault_name(r->fault));
+        buf_put_text(out, ",\"kind\":\"");
+        buf_put_text(out, rules_fault_name(r->fault));
+        buf_put_text(out, "\"");
     }
     if (r->end != RULES_ACCEPTED) {
         buf_put_text(out, ",\"clause\":");
         canon_put_string(out, r->clause);
-        buf_printf(out, ",\"line\":%u", r->line);
+        buf_put_text(out, ",\"line\":");
+        canon_put_uint(out, r->line);
     }
     if (r->end == RULES_REJECTED) {
         buf_put_text(out, ",\"why\":");
         canon_put_string(out, r->why);
     }
-    buf_printf(out, ",\"spent\":%lld}", (long long)r->spent);
+    buf_put_text(out, ",\"spent\":");
+    canon_put_uint(out, (uint64_t)r->spent);
+    buf_put_text(out, "}");
 }
 
 static struct bytes outcome_bytes(struct bytes event, struct civil_time now,

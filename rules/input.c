@@ -1,5 +1,6 @@
 #include "rules/input.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,25 +10,71 @@
 
 /* ---- validation ---- */
 
+/* Where a value stands; printed only when it is refused. */
+struct path {
+    const struct path *outer; /* NULL: the root */
+    struct bytes name;        /* of a field, or of the root */
+    bool item;                /* an item of a list instead */
+    size_t index;
+};
+
 struct validation {
     const struct rules_registry *registry;
     struct arena *arena;
 };
 
-static const char *type_expected(struct validation *v, const struct type *t, const char *path)
+static void put_path(const struct path *path, struct buf *out)
+{
+    /* from the root on: paths are as short as types are deep */
+    if (path->outer != NULL) {
+        put_path(path->outer, out);
+    }
+    if (path->item) {
+        buf_printf(out, "[%zu]", path->index);
+    } else {
+        buf_put_text(out, path->outer != NULL ? "." : "");
+        buf_put_bytes(out, path->name);
+    }
+}
+
+/* "PATH: reason" in the arena. */
+__attribute__((format(printf, 3, 4))) static const char *
+refuse(struct validation *v, const struct path *path, const char *fmt, ...)
+{
+    struct buf out;
+    va_list args;
+    va_list again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int size = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    require(size >= 0);
+    char *reason = arena_new(v->arena, (size_t)size + 1, 1);
+    (void)vsnprintf(reason, (size_t)size + 1, fmt, again);
+    va_end(again);
+    buf_init(&out, 2 * RULES_JSON_BYTES_MAX); /* names come from the input */
+    put_path(path, &out);
+    buf_put_text(&out, ": ");
+    buf_put_text(&out, reason);
+    const char *text = arena_text(v->arena, buf_bytes(&out));
+    buf_done(&out);
+    return text;
+}
+
+static const char *type_expected(struct validation *v, const struct type *t,
+                                 const struct path *path)
 {
     static const char *const names[] = {"bool",      "int",   "string", "bytes", "date", "duration",
                                         "timestamp", "party", "",       "",      "",     "list"};
     if (t->kind == TYPE_AMOUNT) {
-        return arena_printf(v->arena, "%s: %.*s expected", path, (int)t->measure->name.size,
-                            (const char *)t->measure->name.data);
+        return refuse(v, path, "%.*s expected", (int)t->measure->name.size,
+                      (const char *)t->measure->name.data);
     }
     if (t->kind == TYPE_RECORD) {
-        return arena_printf(v->arena, "%s: %.*s expected", path, (int)t->name.size,
-                            (const char *)t->name.data);
+        return refuse(v, path, "%.*s expected", (int)t->name.size, (const char *)t->name.data);
     }
     require(t->kind != TYPE_RATIO);
-    return arena_printf(v->arena, "%s: %s expected", path, names[t->kind]);
+    return refuse(v, path, "%s expected", names[t->kind]);
 }
 
 static const char *words_text(struct validation *v, const struct type *t)
@@ -41,7 +88,7 @@ static const char *words_text(struct validation *v, const struct type *t)
 }
 
 static const char *check_string(struct validation *v, const struct raw *raw, const struct type *t,
-                                const char *path, struct value *ret)
+                                const struct path *path, struct value *ret)
 {
     ret->as.text = raw->as.text;
     for (uint32_t i = 0; i < t->word_count; i++) {
@@ -50,10 +97,10 @@ static const char *check_string(struct validation *v, const struct raw *raw, con
         }
     }
     if (t->words != NULL) {
-        return arena_printf(v->arena, "%s: not one of %s", path, words_text(v, t));
+        return refuse(v, path, "not one of %s", words_text(v, t));
     }
     if (raw->as.text.size > t->size_max) {
-        return arena_printf(v->arena, "%s: longer than %u bytes", path, t->size_max);
+        return refuse(v, path, "longer than %u bytes", t->size_max);
     }
     return NULL;
 }
@@ -85,7 +132,7 @@ static bool decode_hex(struct validation *v, struct bytes text, struct bytes *re
 }
 
 static const char *check_bytes(struct validation *v, const struct raw *raw, const struct type *t,
-                               const char *path, struct value *ret)
+                               const struct path *path, struct value *ret)
 {
     if (raw->kind == RAW_OCTETS) {
         ret->as.text = raw->as.text;
@@ -93,7 +140,7 @@ static const char *check_bytes(struct validation *v, const struct raw *raw, cons
         return type_expected(v, t, path);
     }
     if (ret->as.text.size > t->size_max) {
-        return arena_printf(v->arena, "%s: longer than %u bytes", path, t->size_max);
+        return refuse(v, path, "longer than %u bytes", t->size_max);
     }
     return NULL;
 }
@@ -171,7 +218,7 @@ static bool read_amount(struct validation *v, const struct raw *raw, struct amou
 }
 
 static const char *check_amount(struct validation *v, const struct raw *raw, const struct type *t,
-                                const char *path, struct value *ret)
+                                const struct path *path, struct value *ret)
 {
     struct amount a = {0};
     int64_t narrow = 0;
@@ -180,7 +227,7 @@ static const char *check_amount(struct validation *v, const struct raw *raw, con
         return type_expected(v, t, path);
     }
     if (num_narrow(a.count, &narrow) != NUM_OK) {
-        return arena_printf(v->arena, "%s: out of range", path);
+        return refuse(v, path, "out of range");
     }
     struct num_ratio scale;
     enum num_end e = num_scale_div(a.unit.scale, num_scale(num_power10(a.decimals), 1), &scale);
@@ -188,37 +235,33 @@ static const char *check_amount(struct validation *v, const struct raw *raw, con
         e = num_convert(a.count, scale, t->unit.scale, &quanta);
     }
     if (e == NUM_INEXACT) {
-        return arena_printf(v->arena, "%s: finer than %.*s is measured", path,
-                            (int)t->measure->name.size, (const char *)t->measure->name.data);
+        return refuse(v, path, "finer than %.*s is measured", (int)t->measure->name.size,
+                      (const char *)t->measure->name.data);
     }
     if (e != NUM_OK || num_narrow(quanta, &narrow) != NUM_OK) {
-        return arena_printf(v->arena, "%s: out of range", path);
+        return refuse(v, path, "out of range");
     }
     ret->as.number = narrow;
     return NULL;
 }
 
 static const char *check_value(struct validation *v, const struct raw *raw, const struct type *t,
-                               const char *path, struct value *ret);
+                               const struct path *path, struct value *ret);
 
 static const char *check_items(struct validation *v, const struct raw *raw, const struct type *t,
-                               const char *path, struct value *ret)
+                               const struct path *path, struct value *ret)
 {
     if (raw->kind != RAW_LIST) {
         return type_expected(v, t, path);
     }
     size_t count = raw->as.list.count;
     if (count > t->list_max) {
-        return arena_printf(v->arena, "%s: more than %u items", path, t->list_max);
+        return refuse(v, path, "more than %u items", t->list_max);
     }
     struct value *items = arena_new(v->arena, count + 1, sizeof *items);
-    char step[512]; /* paths of items that are valid are not kept */
     for (size_t i = 0; i < count; i++) {
-        const char *at = step;
-        if (snprintf(step, sizeof step, "%s[%zu]", path, i) >= (int)sizeof step) {
-            at = arena_printf(v->arena, "%s[%zu]", path, i);
-        }
-        const char *why = check_value(v, &raw->as.list.items[i], t->item, at, &items[i]);
+        struct path at = {.outer = path, .item = true, .index = i};
+        const char *why = check_value(v, &raw->as.list.items[i], t->item, &at, &items[i]);
         if (why != NULL) {
             return why;
         }
@@ -228,8 +271,8 @@ static const char *check_items(struct validation *v, const struct raw *raw, cons
         const struct field *by = &t->item->fields[t->by];
         if (value_compare(by->type, items[i - 1].as.fields[t->by], items[i].as.fields[t->by]) >=
             0) {
-            return arena_printf(v->arena, "%s: not in ascending order of %.*s", at,
-                                (int)by->name.size, (const char *)by->name.data);
+            return refuse(v, &at, "not in ascending order of %.*s", (int)by->name.size,
+                          (const char *)by->name.data);
         }
     }
     ret->as.list.items = items;
@@ -254,7 +297,8 @@ static const struct raw *find_field(const struct raw *record, struct bytes name,
 }
 
 static const char *find_undeclared(struct validation *v, const struct raw *record,
-                                   const struct field *fields, uint32_t count, const char *path)
+                                   const struct field *fields, uint32_t count,
+                                   const struct path *path)
 {
     for (size_t i = 0; i < record->as.record.count; i++) {
         struct bytes name = record->as.record.fields[i].name;
@@ -263,15 +307,15 @@ static const char *find_undeclared(struct validation *v, const struct raw *recor
             f++;
         }
         if (f == count) {
-            return arena_printf(v->arena, "%s.%.*s: not declared", path, (int)name.size,
-                                (const char *)name.data);
+            struct path at = {.outer = path, .name = name};
+            return refuse(v, &at, "not declared");
         }
     }
     return NULL;
 }
 
 static const char *check_fields(struct validation *v, const struct raw *record,
-                                const struct field *fields, uint32_t count, const char *path,
+                                const struct field *fields, uint32_t count, const struct path *path,
                                 struct value *ret)
 {
     for (uint32_t f = 0; f < count; f++) {
@@ -280,17 +324,11 @@ static const char *check_fields(struct validation *v, const struct raw *record,
         if (raw == NULL && fields[f].optional) {
             continue;
         }
-        char step[512];
-        const char *at = step;
-        if (snprintf(step, sizeof step, "%s.%.*s", path, (int)fields[f].name.size,
-                     (const char *)fields[f].name.data) >= (int)sizeof step) {
-            at = arena_printf(v->arena, "%s.%.*s", path, (int)fields[f].name.size,
-                              (const char *)fields[f].name.data);
-        }
+        struct path at = {.outer = path, .name = fields[f].name};
         if (raw == NULL || twice) {
-            return arena_printf(v->arena, "%s: %s", at, twice ? "given twice" : "missing");
+            return refuse(v, &at, "%s", twice ? "given twice" : "missing");
         }
-        const char *why = check_value(v, raw, fields[f].type, at, &ret[f]);
+        const char *why = check_value(v, raw, fields[f].type, &at, &ret[f]);
         if (why != NULL) {
             return why;
         }
@@ -299,7 +337,7 @@ static const char *check_fields(struct validation *v, const struct raw *record,
 }
 
 static const char *check_scalar(struct validation *v, const struct raw *raw, const struct type *t,
-                                const char *path, struct value *ret)
+                                const struct path *path, struct value *ret)
 {
     if (t->kind == TYPE_BOOL && raw->kind == RAW_BOOL) {
         ret->as.truth = raw->as.truth;
@@ -310,16 +348,14 @@ static const char *check_scalar(struct validation *v, const struct raw *raw, con
         return NULL;
     }
     if (t->kind == TYPE_INT && raw->kind == RAW_BIG) {
-        return arena_printf(v->arena, "%s: out of range", path);
+        return refuse(v, path, "out of range");
     }
     if (t->kind == TYPE_STRING && raw->kind == RAW_TEXT) {
         return check_string(v, raw, t, path, ret);
     }
     if (t->kind == TYPE_PARTY && raw->kind == RAW_TEXT) {
         ret->as.text = raw->as.text;
-        return value_party_valid(raw->as.text)
-                   ? NULL
-                   : arena_printf(v->arena, "%s: not a party name", path);
+        return value_party_valid(raw->as.text) ? NULL : refuse(v, path, "not a party name");
     }
     if (t->kind == TYPE_BYTES) {
         return check_bytes(v, raw, t, path, ret);
@@ -333,7 +369,7 @@ static const char *check_scalar(struct validation *v, const struct raw *raw, con
 
 /* Recursion follows the type, whose nesting the parser limits. */
 static const char *check_value(struct validation *v, const struct raw *raw, const struct type *t,
-                               const char *path, struct value *ret)
+                               const struct path *path, struct value *ret)
 {
     *ret = (struct value){.present = true};
     if (t->kind == TYPE_AMOUNT) {
@@ -359,7 +395,8 @@ const char *input_validate(const struct raw *record, const struct field *fields,
 {
     require(record->kind == RAW_RECORD);
     struct validation v = {registry, arena};
-    return check_fields(&v, record, fields, count, path, ret);
+    struct path root = {.name = bytes_text(path)};
+    return check_fields(&v, record, fields, count, &root, ret);
 }
 
 const char *input_validate_one(const struct raw *raw, const struct type *type,
@@ -367,5 +404,6 @@ const char *input_validate_one(const struct raw *raw, const struct type *type,
                                struct arena *arena, struct value *ret)
 {
     struct validation v = {registry, arena};
-    return check_value(&v, raw, type, path, ret);
+    struct path root = {.name = bytes_text(path)};
+    return check_value(&v, raw, type, &root, ret);
 }
