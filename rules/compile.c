@@ -80,6 +80,7 @@ void *compile_new(struct compile *c, size_t count, size_t size)
 
 struct bytes compile_printf(struct compile *c, const char *fmt, ...)
 {
+    require(fmt != NULL);
     va_list args;
     va_start(args, fmt);
     va_list again;
