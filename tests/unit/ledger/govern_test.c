@@ -250,6 +250,46 @@ static void texts_that_are_not_law(void **state)
     assert_int_equal(count, 1);
 }
 
+/* A table of another contract is read as its owner keeps it, from both sides. */
+static void uses_must_fit_the_owner(void **state)
+{
+    struct world *w = *state;
+    static const char FORM[] = "rules 1\ncontract test.reader version 1 effective 2026-07-01\n"
+                               "party teller = \"teller\"\n"
+                               "uses holder [who: party] { %s } from %s\n"
+                               "table seen [who: party] { since: date }\n"
+                               "on look(who: party) signed by teller dated day(now, \"UTC\") {\n"
+                               "  clause 1 \"Holders are seen\"\n"
+                               "  require who in holder else \"unknown\"\n"
+                               "  set seen[who] = { since: day(now, \"UTC\") }\n}\n";
+    const struct {
+        const char *fields, *owner, *clause;
+    } cases[] = {
+        {"since: date", "test.nobody", "1.4"},
+        {"since: int", "test.bank", "1.4"},
+        {"since: date", "test.bank", NULL},
+    };
+    char text[1024];
+    for (uint8_t i = 0; i < 3; i++) {
+        (void)snprintf(text, sizeof(text), FORM, cases[i].fields, cases[i].owner);
+        struct plan plan = deploy_plan(w, (uint8_t)(i + 1), bytes_text(text));
+        if (cases[i].clause != NULL) {
+            rejected(w, &plan, cases[i].clause, NULL);
+        } else {
+            assert_int_equal(world_do(w, &plan).end, LEDGER_ACCEPTED);
+        }
+    }
+    struct plan look = {.actions = {{"test.reader", "look", "{\"who\":\"anna\"}"}},
+                        .signers = {KEY_TELLER},
+                        .on_behalf = "teller",
+                        .id = 10};
+    rejected(w, &look, "1", "unknown");
+    struct plan open = opening(KEY_TELLER, "teller", 11);
+    assert_int_equal(world_do(w, &open).end, LEDGER_ACCEPTED);
+    look.id = 12;
+    assert_int_equal(world_do(w, &look).end, LEDGER_ACCEPTED);
+}
+
 static void governance_is_recorded_like_the_rest(void **state)
 {
     struct world *w = *state;
@@ -281,6 +321,7 @@ int main(void)
         T(arguments_are_checked),
         T(a_majority_deploys),
         T(texts_that_are_not_law),
+        T(uses_must_fit_the_owner),
         T(governance_is_recorded_like_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,10 @@
 
 #include <stdio.h>
 
+#include "crypto/merkle.h"
 #include "crypto/sha256.h"
+#include "ledger/accounts.h"
+#include "ledger/families.h"
 #include "rules/rules.h"
 #include "world.h"
 
@@ -187,6 +190,84 @@ static void a_statement_runs_and_its_chain_can_be_followed(void **state)
     assert_int_equal(ledger_query_statement(w->ledger, &q, &w->arena, &s, &why).code, ERR_INVALID);
 }
 
+/* docs/formats/state.md, followed by hand: each link from the stored postings, the head in the
+ * account, and the root in the record that touched it. */
+static void a_chain_is_what_the_format_says(void **state)
+{
+    struct world *w = *state;
+    struct ledger_place place = {bytes_text(S), bytes_text("origin[home]")};
+    struct ledger_balance b;
+    struct errtext why;
+    assert_ok(ledger_query_balance(w->ledger, &place, &w->arena, &b, &why));
+    assert_int_equal(b.postings, 2);
+    uint8_t chain[32] = {0};
+    struct buf key;
+    struct buf value;
+    buf_init(&key, 1024);
+    buf_init(&value, 1024);
+    for (uint64_t n = 1; n <= b.postings; n++) {
+        posting_key_of(b.key, n, &key);
+        assert_ok(kv_get(w->kv, FAMILY_POSTINGS, buf_bytes(&key), &value, &why));
+        struct posting_value v;
+        assert_ok(posting_value_decode(buf_bytes(&value), &v));
+        struct buf link;
+        buf_init(&link, 1024);
+        buf_put_text(&link, "concordat/posting/v1\n");
+        buf_put(&link, chain, sizeof(chain));
+        buf_put_u64(&link, n);
+        buf_put_u64(&link, v.position);
+        buf_put_u32(&link, v.ordinal);
+        buf_put_i64(&link, v.quanta);
+        buf_put_i64(&link, v.balance);
+        buf_put_bytes(&link, v.counter);
+        sha256(link.data, link.size, chain);
+        buf_done(&link);
+    }
+    assert_memory_equal(chain, b.chain, 32);
+    buf_done(&key);
+    buf_done(&value);
+}
+
+/* A payment touches two accounts: the root in its record is over their two leaves. */
+static void a_record_names_the_accounts_it_touched(void **state)
+{
+    struct world *w = *state;
+    struct plan plan = {.signers = {KEY_TELLER},
+                        .on_behalf = "teller",
+                        .id = 9,
+                        .actions = {{"test.bank", "open", "{\"who\":\"anna\"}"}}};
+    struct ledger_outcome o = world_do(w, &plan);
+    struct ledger_records_query q = {.from = o.position};
+    struct ledger_records page;
+    struct errtext why;
+    assert_ok(ledger_query_records(w->ledger, &q, &w->arena, &page, &why));
+    struct ledger_place place = {bytes_text("test.bank"), bytes_text("purse[anna]")};
+    struct ledger_balance b;
+    assert_ok(ledger_query_balance(w->ledger, &place, &w->arena, &b, &why));
+    static const char ISSUED[] = "test.bank\001purse";
+    struct bytes keys[2] = {b.key, bytes_of(ISSUED, sizeof(ISSUED))};
+    struct merkle_hash leaves[2];
+    for (size_t i = 0; i < 2; i++) {
+        struct buf value;
+        struct buf leaf;
+        buf_init(&value, 1024);
+        buf_init(&leaf, 1024);
+        assert_ok(kv_get(w->kv, FAMILY_ACCOUNTS, keys[i], &value, &why));
+        struct account_value v;
+        assert_ok(account_value_decode(buf_bytes(&value), &v));
+        assert_int_equal(v.balance, i == 0 ? 1000 : -1000);
+        buf_put_sized(&leaf, keys[i]);
+        buf_put_u64(&leaf, 1);
+        buf_put(&leaf, v.chain, sizeof(v.chain));
+        merkle_leaf(buf_bytes(&leaf), &leaves[i]);
+        buf_done(&value);
+        buf_done(&leaf);
+    }
+    struct merkle_hash root;
+    merkle_root_of(leaves, 2, &root);
+    assert_memory_equal(page.records[0].record.accounts_root, root.bytes, 32);
+}
+
 static void the_trial_balance_sums_to_zero(void **state)
 {
     struct world *w = *state;
@@ -303,6 +384,8 @@ int main(void)
         T(a_month_is_settled_to_the_cent),
         T(rows_come_in_pages),
         T(a_statement_runs_and_its_chain_can_be_followed),
+        T(a_chain_is_what_the_format_says),
+        T(a_record_names_the_accounts_it_touched),
         T(the_trial_balance_sums_to_zero),
         T(records_can_be_watched_in_pages_and_by_contract),
         T(questions_without_an_answer),

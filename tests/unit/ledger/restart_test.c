@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "base/hex.h"
 #include "ledger/accounts.h"
 #include "ledger/families.h"
 #include "world.h"
@@ -16,6 +17,8 @@
 static const char *const CONTRACTS[] = {"tests/unit/ledger/bank.rules",
                                         "tests/unit/ledger/clock.rules"};
 enum { BLOCKS = 12 };
+#define GOLDEN_STATE "70a4a0ff09b4995faacf29cd1efe50f8da6b6a62a8b0c7fe5d040403a918e4c2"
+#define GOLDEN_DIGEST "5cfd735c02fb132a2b1a094cbf4addfd827761f5b7f509d2be194a403f520d72"
 
 static int up(void **state)
 {
@@ -128,6 +131,22 @@ static void two_nodes_reach_the_same_bytes(void **state)
     world_close(&restless);
 }
 
+/* The bytes of the state are a format: whoever changes them writes new versions and this test. */
+static void the_state_of_these_blocks_is_golden(void **state)
+{
+    struct world *w = *state;
+    for (uint8_t i = 0; i < BLOCKS; i++) {
+        world_apply_block(w, busy_block(w, i));
+    }
+    uint8_t digest[32];
+    char text[65];
+    digest_of(w, digest);
+    hex_encode(bytes_of(digest, sizeof(digest)), text);
+    assert_string_equal(text, GOLDEN_STATE);
+    hex_encode(bytes_of(w->head.digest, sizeof(w->head.digest)), text);
+    assert_string_equal(text, GOLDEN_DIGEST);
+}
+
 static void a_crash_within_a_block_leaves_the_block_before(void **state)
 {
     struct world *w = *state;
@@ -223,6 +242,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
     const struct CMUnitTest tests[] = {
         T(two_nodes_reach_the_same_bytes),
+        T(the_state_of_these_blocks_is_golden),
         T(a_crash_within_a_block_leaves_the_block_before),
         T(the_applied_index_is_durable_after_a_flush),
         T(a_state_of_another_ledger_is_refused),
