@@ -218,8 +218,9 @@ struct ledger_result {
 err ledger_apply_begin(struct ledger *l, const struct ledger_input *input,
                        struct errtext *reterr) ERR_MUST_USE;
 
-/* Applies at least one and about event_budget events; true when all are done and finish is due. An
- * atomic request is one step. */
+/* Applies at least one and at most event_budget events; true when all are done and finish is due.
+ * Loading a request counts as one, and the events of an atomic request count twice: they are tried
+ * as a whole, taken back, and then recorded. A deployment is one event and may take a second. */
 bool ledger_apply_step(struct ledger *l, uint32_t event_budget);
 
 /* Writes the block in one batch (not synced: the log is) and makes it visible. The result lives in
@@ -443,7 +444,8 @@ const struct ledger_node *ledger_nodes(const struct ledger *l, size_t *ret_count
 struct ledger_key {
     uint8_t public_key[32];
     uint64_t added_height;   /* counts from the next block on; genesis keys: 0, count at once */
-    uint64_t revoked_height; /* 0: not revoked; else it counts no more from the next block on */
+    uint64_t revoked_height; /* 0: not revoked; else it counts no more from the next block on (may
+                                be that of the block being applied) */
 };
 
 struct ledger_party {
