@@ -16,6 +16,7 @@ import harness
 from harness import check
 
 SERVE_SECONDS = 5
+DAYS, DAYS_SLOW = 77, 10  # 251,232 readings; a build that watches itself is spared most of them
 MEMORY_MB = 256
 CLIENTS, LOAD_SECONDS = 16, 12
 CONTRACT, PARTY = "transfer.roquefort", "pmo.roquefort"
@@ -186,7 +187,7 @@ def check_acknowledged(bench, acks, wanted):
         check(done.returncode == 0 and facts["asked"] == wanted and facts["found"] == wanted and
               facts["accepted"] == wanted,
               f"{name} knows all {wanted} acknowledged requests, all accepted "
-              f"{done.stderr.strip() or ''}")
+              f"{done.stderr.strip()}".strip())
 
 
 def drain(bench, limit):
@@ -200,7 +201,7 @@ def drain(bench, limit):
     time.sleep(1)
     bench.start(leader)
     out, errors = process.communicate(timeout=300)
-    check(process.returncode == 0, f"clients that retry see no error {errors.strip()}")
+    check(process.returncode == 0, f"clients that retry see no error {errors.strip()}".strip())
     result = json.loads(out.splitlines()[-1])
     check(result["refused"] == 0 and result["rejected"] == 0 and result["unanswered"] == 0,
           "nothing refused, rejected or unanswered")
@@ -218,15 +219,16 @@ def main(bench, args):
     """Restart, memory and SIGTERM of nodes with 250,000 readings."""
     slow = sanitized(args.build)
     limit = SERVE_SECONDS * (10 if slow else 1)
+    days = args.days or (DAYS_SLOW if slow else DAYS)
     path = os.path.join(bench.folder, "readings.csv")
-    community.generate(path, args.days)
+    community.generate(path, days)
     readings = sum(len(values) for _, values in community.read_wide(path))
     bench.up(3)
     bench.run("contract", "deploy", harness.contract_for(bench.folder))
     bench.run("contract", "deploy", os.path.join(harness.ROOT, "contracts", "transfer.rules"))
     community.admit_all(bench, bench.folder)
     report, seconds = community.run_import(bench, path, False)
-    check(report["accepted"] == args.days * 96 and report["rejected"] == 0,
+    check(report["accepted"] == days * 96 and report["rejected"] == 0,
           f"{readings} readings are in the ledger, after {seconds:.1f} s")
     height, digest = level(bench, 120)
     check_memory(bench, "after the import", slow)
@@ -246,4 +248,4 @@ def main(bench, args):
 
 
 if __name__ == "__main__":
-    harness.main(main, days=77)
+    harness.main(main, days=0)
