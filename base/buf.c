@@ -134,6 +134,7 @@ void buf_put_sized(struct buf *b, struct bytes bytes)
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list ap;
+    require(fmt != NULL);
     va_start(ap, fmt);
     va_list again;
     va_copy(again, ap);

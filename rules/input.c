@@ -44,6 +44,7 @@ refuse(struct validation *v, const struct path *path, const char *fmt, ...)
     struct buf out;
     va_list args;
     va_list again;
+    require(fmt != NULL);
     va_start(args, fmt);
     va_copy(again, args);
     int size = vsnprintf(NULL, 0, fmt, args);
