@@ -205,7 +205,11 @@ static void check_emit(struct checker *k, struct stmt *s)
     for (uint32_t i = 0; i < n->count; i++) {
         n->items[i] = check_expr(k, n->items[i], NULL);
         check_no_ratio(k, n->items[i]);
-        if (n->items[i]->type->kind == TYPE_AMOUNT && n->items[i]->type->measure == NULL) {
+        const struct type *amount = n->items[i]->type;
+        while (amount != NULL && amount->kind == TYPE_LIST) {
+            amount = amount->item;
+        }
+        if (amount != NULL && amount->kind == TYPE_AMOUNT && amount->measure == NULL) {
             compile_fail(k->c, n->items[i]->token,
                          "an emitted amount must be in a declared "
                          "measure; write round(…, unit, half_up)");

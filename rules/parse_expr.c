@@ -254,6 +254,9 @@ void parse_arguments(struct parser *x, struct node ***args, struct bytes **names
         if (!parse_take(x, ",")) {
             break;
         }
+        if (token_is(parse_peek(x), ")")) {
+            compile_fail(x->c, x->at, "another argument is expected after the comma");
+        }
     }
     *args = (struct node **)values.at;
     *count = (uint32_t)values.count;

@@ -198,6 +198,9 @@ struct field *parse_fields(struct parser *x, const char *open, const char *close
         compile_push(x->c, &list, f);
         if (!token_is(parse_peek(x), close)) {
             parse_expect(x, ",", keys ? "between keys" : "between fields");
+            if (open[0] != '{' && token_is(parse_peek(x), close)) {
+                compile_fail(x->c, x->at, "another one is expected after the comma");
+            }
         }
     }
     if (keys && list.count == 0) {
