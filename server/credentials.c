@@ -144,7 +144,7 @@ err credentials_open_links(struct node *n, const struct peer_host *host, struct 
         .certificate_pem = buf_bytes(&p.certificate),
         .key_pem = buf_bytes(&p.key),
         .jitter_seed = random_u64(),
-        .pool = verify_pool(n->verify),
+        .pool = n->names,
     };
     memcpy(config.ledger_id, ledger_id(n->ledger), SHA256_SIZE);
     n->certificate_not_after_s = p.facts.not_after_s;

@@ -74,7 +74,8 @@ static void host_write(void *ctx, struct consensus_job *job)
 }
 
 /* Writes that are done, in order. After a failed one nothing is reported any more: an entry that
- * may not be on disk must never be acknowledged. */
+ * may not be on disk must never be acknowledged. The driver still refers to the jobs that are freed
+ * here, so from then on it gets no event (host_receive, tick, pump) until it is closed. */
 static void log_done(void *ctx)
 {
     struct node *n = ctx;
@@ -119,7 +120,7 @@ static struct entry *host_load(void *ctx, uint64_t index)
 {
     struct node *n = ctx;
     struct logstore_info info;
-    struct errtext why;
+    struct errtext why = {"it is not in the log"};
     struct buf data;
     struct entry *entry = NULL;
     buf_init(&data, PEER_FRAME_BYTES_MAX);
@@ -191,7 +192,9 @@ static void arm_timer(struct node *n)
 static void tick(struct loop_timer *timer)
 {
     struct node *n = timer->ctx;
-    consensus_tick(n->consensus);
+    if (n->failure[0] == '\0') {
+        consensus_tick(n->consensus);
+    }
 }
 
 /* Every turn, after whatever happened: is the driver sound, and when does it want its tick? */
@@ -209,15 +212,27 @@ static void after_turn(struct loop_hook *hook)
     }
 }
 
+void host_frame_refused(struct node *n, uint64_t from, const char *why)
+{
+    n->frames_refused++;
+    if ((n->frames_refused & (n->frames_refused - 1)) == 0) {
+        log_warn("a frame of node %llu was refused (%llu so far of all nodes): %s",
+                 (unsigned long long)from, (unsigned long long)n->frames_refused, why);
+    }
+}
+
 void host_receive(struct node *n, uint64_t from, struct bytes frame)
 {
     struct errtext why = {""};
+    if (n->failure[0] != '\0') {
+        return;
+    }
     err e = consensus_receive(n->consensus, from, frame, &why);
     if (err_is(e, ERR_CONFLICT)) {
         alarm_raise(n, ALARM_PEER_LIES, from, "node %llu contradicts what is committed: %s",
                     (unsigned long long)from, why.text);
     } else if (failed(e)) {
-        log_warn("a frame of node %llu was refused: %s", (unsigned long long)from, why.text);
+        host_frame_refused(n, from, why.text);
     }
 }
 

@@ -16,7 +16,11 @@
 #include "server/parts.h"
 #include "storage/dir.h"
 
-enum { GENESIS_ARENA = 8 << 20 };
+enum {
+    GENESIS_ARENA = 8 << 20,
+    NAME_THREADS = 4,             /* a lookup may hang for seconds; the others go on */
+    NAME_LOOKUPS = 4 * NODES_MAX, /* one a peer that is dialled, and those given up meanwhile */
+};
 
 void node_fail(struct node *n, const char *fmt, ...)
 {
@@ -81,6 +85,7 @@ static void on_link(void *ctx, uint64_t id, enum peer_direction direction,
              state == PEER_LINK_UP ? "" : peer_reason_text(reason));
     if (state == PEER_LINK_DOWN && direction == PEER_DIRECTION_OUT) {
         submit_link_lost(n, id);
+        reads_link_lost(n, id);
     }
 }
 
@@ -130,7 +135,7 @@ static void drain_step(struct loop_timer *timer)
     if (n->inflight.count > 0 && !late) {
         return; /* Answers first. */
     }
-    if (n->role == CONSENSUS_LEADER && !late) {
+    if (n->role == CONSENSUS_LEADER && !late && n->failure[0] == '\0') {
         hand_over(n);
         return;
     }
@@ -234,6 +239,7 @@ static void init_parts(struct node *n)
     apply_init(n);
     submit_init(n);
     reads_init(n);
+    watch_init(n);
     loop_timer_init(&n->second_timer, each_second, n);
     loop_timer_init(&n->drain_timer, drain_step, n);
 }
@@ -247,6 +253,7 @@ static err open_parts(struct node *n, struct errtext *reterr)
     TRY(loop_new(&n->loop, reterr));
     init_parts(n);
     TRY(verify_new(n->loop, n->config.workers, &n->verify, reterr));
+    TRY(pool_new(n->loop, NAME_THREADS, NAME_LOOKUPS, &n->names, reterr));
     TRY(open_state(n, reterr));
     TRY(find_self(n, reterr));
     TRY(credentials_open_links(n, &host, reterr));
@@ -336,8 +343,10 @@ void node_close(struct node *n)
     }
     grpc_server_free(n->grpc);
     peer_links_free(n->links);
+    pool_free(n->names);
     verify_free(n->verify);
     if (n->loop != NULL) {
+        reads_done(n);
         submit_done(n);
         host_close(n);
     }

@@ -60,6 +60,7 @@ struct node {
     struct peer_links *links;
     struct grpc_server *grpc;
     struct verify *verify;
+    struct pool *names; /* looks up peers' names: one that hangs must not hold up signatures */
     struct loop_wake *log_wake;
     struct loop_signal *signals[3];
     uint64_t id;          /* Raft id of this node */
@@ -78,6 +79,7 @@ struct node {
     uint64_t term_seen;
     struct buf packet; /* encoding of the packet under way */
     uint64_t clock_ms; /* last answer of now_ms: never goes back */
+    uint64_t frames_refused;
 
     /* apply.c */
     struct chain chain;
@@ -103,6 +105,7 @@ struct node {
 
     /* watch.c */
     struct watcher *watchers;
+    struct loop_task watch_task;
     struct health_watch *health_watches; /* status.c */
 
     /* gossip.c, status.c */
@@ -131,6 +134,9 @@ err host_open(struct node *n, struct errtext *reterr) ERR_MUST_USE;
 void host_close(struct node *n);
 /* A frame of a peer for the driver. */
 void host_receive(struct node *n, uint64_t from, struct bytes frame);
+/* Logs a frame that makes no sense, at each doubling of their number: a node that sends nothing
+ * else must not fill the disk of this one with log lines. */
+void host_frame_refused(struct node *n, uint64_t from, const char *why);
 /* Leads and may propose. */
 bool host_leads(const struct node *n);
 /* The leader's id as far as known, 0 if none or itself unreachable. */
@@ -173,6 +179,7 @@ void alarm_raise(struct node *n, enum alarm_code code, uint64_t node, const char
     __attribute__((format(printf, 4, 5)));
 
 /* ---- watch.c ---- */
+void watch_init(struct node *n);
 void watch_call(struct grpc_call *call, struct bytes message);
 void watch_room(struct grpc_call *call);
 void watch_cancel(struct grpc_call *call);

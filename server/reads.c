@@ -4,6 +4,8 @@
 
 #include "base/cursor.h"
 #include "base/mem.h"
+#include "base/require.h"
+#include "crypto/random.h"
 #include "server/parts.h"
 
 static void unlink_wait(struct node *n, struct read_wait *w)
@@ -21,10 +23,13 @@ static void settle(struct node *n, struct read_wait *w, bool ok)
     loop_post(n->loop, &n->reads_task);
 }
 
-/* Calls those that are settled; each may begin or cancel others. */
+/* Calls those that are settled; each may begin or cancel others. A query may take milliseconds, and
+ * thousands may be confirmed at once: what does not fit this slice is served in the next turn,
+ * which the confirmation covers as well. */
 static void call_settled(struct loop_task *task)
 {
     struct node *n = task->ctx;
+    uint64_t until_ns = clock_monotonic_ns(&n->clock) + APPLY_SLICE_NS;
     const struct refusal no =
         refusal_of(REASON_NO_LEADER, "no majority confirmed this read; try again, or read locally");
     struct read_wait *w = n->reads.oldest;
@@ -33,6 +38,10 @@ static void call_settled(struct loop_task *task)
             bool ok = w->state == READ_READY;
             unlink_wait(n, w);
             w->on_ready(w, ok ? NULL : &no);
+            if (clock_monotonic_ns(&n->clock) >= until_ns) {
+                loop_post(n->loop, &n->reads_task);
+                return;
+            }
             w = n->reads.oldest;
         } else {
             w = w->next;
@@ -43,6 +52,8 @@ static void call_settled(struct loop_task *task)
 void reads_init(struct node *n)
 {
     loop_task_init(&n->reads_task, call_settled, n);
+    /* An answer that was on its way when this node stopped must not fit a read of its next life. */
+    n->reads.token_last = random_u64() >> 1;
 }
 
 static struct read_wait *find_token(struct node *n, uint64_t token)
@@ -62,6 +73,7 @@ static void ask_leader(struct node *n, struct read_wait *w)
     buf_put_u64(&frame, w->token);
     struct bytes part = buf_bytes(&frame);
     w->state = READ_ASKED;
+    w->asked = leader;
     if (leader == 0 || leader == n->id ||
         failed(peer_send(n->links, leader, FRAME_READ, &part, 1))) {
         settle(n, w, false);
@@ -150,9 +162,8 @@ void reads_answered(struct node *n, uint64_t from, struct bytes frame)
     uint8_t ok = cursor_u8(&c);
     uint64_t height = cursor_u64(&c);
     struct read_wait *w = find_token(n, token);
-    (void)from; /* Any admitted node may only delay a read: the height is checked against ours. */
-    if (!cursor_done(&c) || w == NULL || w->state != READ_ASKED) {
-        return;
+    if (!cursor_done(&c) || w == NULL || w->state != READ_ASKED || w->asked != from) {
+        return; /* Nobody but the leader that was asked may say what this read must see. */
     }
     w->height = height;
     w->state = READ_REACHING;
@@ -179,6 +190,25 @@ void reads_fail_all(struct node *n)
         if (w->state == READ_ASKED || w->state == READ_CONFIRMING) {
             settle(n, w, false);
         }
+    }
+}
+
+void reads_link_lost(struct node *n, uint64_t peer)
+{
+    for (struct read_wait *w = n->reads.oldest; w != NULL; w = w->next) {
+        if (w->state == READ_ASKED && w->asked == peer) {
+            settle(n, w, false);
+        }
+    }
+}
+
+void reads_done(struct node *n)
+{
+    while (n->reads.oldest != NULL) {
+        struct read_wait *w = n->reads.oldest;
+        require(w->peer != 0);
+        unlink_wait(n, w);
+        free((struct peer_read *)w);
     }
 }
 

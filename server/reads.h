@@ -16,6 +16,7 @@ struct read_wait {
     struct read_wait *next, *prev; /* private from here on */
     uint64_t token;
     uint64_t peer, peer_token; /* peer != 0: another node asked */
+    uint64_t asked;            /* ASKED: the leader */
     uint64_t height;           /* wait for the ledger to be here; 0: not known yet */
     uint64_t since_ns;
     enum { READ_CONFIRMING, READ_ASKED, READ_REACHING, READ_READY, READ_FAILED } state;
@@ -28,6 +29,8 @@ struct read_list {
 };
 
 void reads_init(struct node *n);
+/* Forgets what other nodes asked; the queries of clients are gone already. */
+void reads_done(struct node *n);
 void reads_begin(struct node *n, struct read_wait *w);
 /* Takes a wait back: its client is gone. */
 void reads_cancel(struct node *n, struct read_wait *w);
@@ -39,8 +42,10 @@ void reads_asked(struct node *n, uint64_t from, struct bytes frame);
 void reads_answered(struct node *n, uint64_t from, struct bytes frame);
 /* The ledger has grown. */
 void reads_reached(struct node *n);
-/* Leadership or the link to the leader is gone. */
+/* Leadership is gone. */
 void reads_fail_all(struct node *n);
+/* The link to a node is gone: what it was asked stays without an answer. */
+void reads_link_lost(struct node *n, uint64_t peer);
 void reads_sweep(struct node *n);
 
 #endif

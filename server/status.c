@@ -248,12 +248,14 @@ void status_call(struct grpc_call *call, struct bytes message)
 
 /* ---- grpc.health.v1 ---- */
 
+static const char LEDGER_SERVICE[] = "concordat.v1.Ledger";
+
 /* "" is the process; Ledger can commit; the readers can read. */
 static enum serving_status serving(struct node *n, struct bytes service)
 {
     struct arena a;
     struct status_reply r;
-    bool ledger = bytes_equal(service, bytes_text("concordat.v1.Ledger"));
+    bool ledger = bytes_equal(service, bytes_text(LEDGER_SERVICE));
     bool reads = bytes_equal(service, bytes_text("concordat.v1.Query")) ||
                  bytes_equal(service, bytes_text("concordat.v1.Contracts")) ||
                  bytes_equal(service, bytes_text("concordat.v1.Operator"));
@@ -371,8 +373,14 @@ void health_watch_cancel(struct grpc_call *call)
 
 void health_wake(struct node *n)
 {
+    if (n->health_watches == NULL) {
+        return;
+    }
+    const enum serving_status ledger = serving(n, bytes_text(LEDGER_SERVICE)); /* once for all */
     for (struct health_watch *w = n->health_watches; w != NULL; w = w->next) {
-        enum serving_status now = serving(n, bytes_of(w->service, w->size));
+        struct bytes service = bytes_of(w->service, w->size);
+        enum serving_status now =
+            bytes_equal(service, bytes_text(LEDGER_SERVICE)) ? ledger : serving(n, service);
         struct grpc_call *call = grpc_server_find(n->grpc, w->ref);
         if (call != NULL && now != w->last) {
             health_tell(call, w, now);

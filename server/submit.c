@@ -173,8 +173,8 @@ static void put_back(struct node *n, struct inflight *first)
     }
 }
 
-/* The leader's stamp: after the last block, and not ahead of the voters' median by over 2 s. */
-static uint64_t block_stamp(struct node *n, uint64_t last_ns)
+/* The leader's clock, but not ahead of the voters' median by over 2 s. */
+static uint64_t leader_clock(struct node *n)
 {
     uint64_t own = clock_wall_ns(&n->clock);
     uint64_t most = consensus_median_clock(n->consensus, own) + CLOCK_AHEAD_NS_MAX;
@@ -184,7 +184,23 @@ static uint64_t block_stamp(struct node *n, uint64_t last_ns)
                     (unsigned)(CLOCK_AHEAD_NS_MAX / NS_PER_S));
         own = most;
     }
-    return own > last_ns ? own : last_ns + 1;
+    return own;
+}
+
+/* The leader's stamp: after the last block. */
+static uint64_t block_stamp(struct node *n, uint64_t last_ns)
+{
+    uint64_t now = leader_clock(n);
+    return now > last_ns ? now : last_ns + 1;
+}
+
+/* A timer of a contract is due, and nothing under way will fire it. By the clock that the block
+ * will bear: by a clock that is ahead of it the block would come too early, and be proposed again
+ * and again. */
+static bool timer_due(struct node *n)
+{
+    uint64_t next = ledger_timer_next_ns(n->ledger);
+    return n->chain.count == 0 && next <= clock_wall_ns(&n->clock) && next <= leader_clock(n);
 }
 
 /* What the next block builds on; remembered while this node goes on leading, so that a block is
@@ -247,8 +263,7 @@ static void pump(struct loop_task *task)
     struct node *n = task->ctx;
     struct errtext why;
     while (host_leads(n) && n->failure[0] == '\0') {
-        bool timer_due = ledger_timer_next_ns(n->ledger) <= clock_wall_ns(&n->clock);
-        if (n->queue_first == NULL && !(timer_due && n->chain.count == 0)) {
+        if (n->queue_first == NULL && !timer_due(n)) {
             return;
         }
         if (failed(find_tail(n, &why))) {
@@ -333,6 +348,22 @@ static bool forward(struct node *n, struct inflight *r, uint64_t leader)
     return !failed(e);
 }
 
+/* A node that forwards a request again has given up the first time: it waits once. */
+static void add_waiter(struct node *n, struct inflight *r, struct waiter w)
+{
+    for (struct waiter *old = r->waiters; old != NULL && w.peer != 0; old = old->next) {
+        if (old->peer == w.peer) {
+            old->token = w.token;
+            return;
+        }
+    }
+    struct waiter *added = inflight_wait(r, w);
+    struct grpc_call *call = w.peer == 0 ? grpc_server_find(n->grpc, w.call) : NULL;
+    if (call != NULL) {
+        grpc_call_set_user(call, added);
+    }
+}
+
 /* A request that was admitted: to the workers when this node leads, else to the leader. */
 static bool take_on(struct node *n, const struct ledger_admission *a, struct bytes envelope,
                     struct waiter w, struct refusal *ret)
@@ -365,27 +396,39 @@ static bool take_on(struct node *n, const struct ledger_admission *a, struct byt
                      : refusal_of(REASON_NO_LEADER, "the leader cannot be reached; try again");
         return false;
     }
-    struct waiter *added = inflight_wait(r, w);
-    struct grpc_call *call = w.peer == 0 ? grpc_server_find(n->grpc, w.call) : NULL;
-    if (call != NULL) {
-        grpc_call_set_user(call, added);
+    add_waiter(n, r, w);
+    return true;
+}
+
+/* May these bytes share the fate of a request that is on its way? Not while its signatures are
+ * unproved, unless the bytes are the same: a forged request must not have the true one refused. */
+static bool may_join(const struct inflight *r, const struct ledger_admission *a,
+                     struct bytes envelope, struct refusal *ret)
+{
+    bool proved = r->state == INFLIGHT_QUEUED || r->state == INFLIGHT_PROPOSED;
+    if (!proved && !bytes_equal(envelope, bytes_of(r->envelope, r->envelope_size))) {
+        *ret = refusal_of(REASON_BUSY, "another request of this id is being verified");
+        return false;
+    }
+    if (memcmp(r->request_hash, a->request_hash, 32) != 0) {
+        *ret =
+            refusal_of(REASON_REQUEST_ID_REUSED, "this request id is being used for another body");
+        return false;
     }
     return true;
 }
 
-/* Joins a request that is on its way already; false: its id belongs to other bytes. */
-static bool join(struct node *n, struct inflight *r, const struct ledger_admission *a,
-                 struct waiter w)
+/* The request of this admission that is on its way, or NULL. One that has expired since it was
+ * proposed may still be recorded: then EXPIRED would be a false answer. */
+static struct inflight *under_way(const struct node *n, const struct ledger_admission *a)
 {
-    if (memcmp(r->request_hash, a->request_hash, 32) != 0) {
-        return false;
+    bool expired = a->end == LEDGER_ADMIT_REFUSED && a->refusal.reason == REASON_EXPIRED;
+    if ((a->end != LEDGER_ADMIT_OK && !expired) || a->on_behalf.size == 0) {
+        return NULL;
     }
-    struct waiter *added = inflight_wait(r, w);
-    struct grpc_call *call = w.peer == 0 ? grpc_server_find(n->grpc, w.call) : NULL;
-    if (call != NULL) {
-        grpc_call_set_user(call, added);
-    }
-    return true;
+    struct inflight *r = inflight_find(&n->inflight, a->on_behalf, a->request_id);
+    bool same = r != NULL && memcmp(r->request_hash, a->request_hash, 32) == 0;
+    return expired && !same ? NULL : r;
 }
 
 /* Admits one envelope for one waiter: answered, refused, or taken on. */
@@ -401,23 +444,18 @@ static void admit(struct node *n, struct bytes envelope, struct waiter w)
     }
     arena_init(&a, LEDGER_QUERY_ARENA_MAX);
     ledger_admit(n->ledger, envelope, clock_wall_ns(&n->clock), &a, &admission);
-    struct inflight *r =
-        admission.end == LEDGER_ADMIT_OK
-            ? inflight_find(&n->inflight, admission.on_behalf, admission.request_id)
-            : NULL;
-    if (admission.end == LEDGER_ADMIT_REFUSED) {
+    struct inflight *r = under_way(n, &admission);
+    if (r != NULL && may_join(r, &admission, envelope, &no)) {
+        add_waiter(n, r, w);
+    } else if (r != NULL) {
+        refuse_waiter(n, &w, &no);
+    } else if (admission.end == LEDGER_ADMIT_REFUSED) {
         no = refusal_of(admission.refusal.reason, "%s", admission.refusal.text);
         refuse_waiter(n, &w, &no);
     } else if (admission.end == LEDGER_ADMIT_ANSWERED) {
         /* A node that forwarded it has answered from its own ledger, or will when it gets there. */
         if (w.peer == 0) {
             answer_call(n, w.call, &admission.answer, true);
-        }
-    } else if (r != NULL) {
-        if (!join(n, r, &admission, w)) {
-            no = refusal_of(REASON_REQUEST_ID_REUSED,
-                            "this request id is being used for another body");
-            refuse_waiter(n, &w, &no);
         }
     } else if (!take_on(n, &admission, envelope, w, &no)) {
         refuse_waiter(n, &w, &no);
@@ -456,10 +494,20 @@ void submit_forwarded(struct node *n, uint64_t from, struct bytes frame)
     uint64_t token = cursor_u64(&c);
     struct bytes envelope = cursor_bytes(&c, cursor_left(&c));
     if (!cursor_ok(&c) || envelope.size == 0) {
-        log_warn("a malformed forward of node %llu was dropped", (unsigned long long)from);
+        host_frame_refused(n, from, "a forward without an envelope");
         return;
     }
     admit(n, envelope, (struct waiter){.peer = from, .token = token});
+}
+
+/* At most so many bytes, and no half character at the end. */
+static int shown_size(struct bytes text, size_t most)
+{
+    size_t size = text.size < most ? text.size : most;
+    while (size < text.size && size > 0 && (text.data[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    return (int)size;
 }
 
 void submit_refused(struct node *n, uint64_t from, struct bytes frame)
@@ -475,8 +523,7 @@ void submit_refused(struct node *n, uint64_t from, struct bytes frame)
         return;
     }
     struct refusal no =
-        refusal_of((enum reason)reason, "%.*s", (int)(text.size < 400 ? text.size : 400),
-                   (const char *)text.data);
+        refusal_of((enum reason)reason, "%.*s", shown_size(text, 400), (const char *)text.data);
     no.retry = (enum retry)retry;
     end_refused(n, r, &no);
 }
@@ -529,11 +576,22 @@ static void end_where(struct node *n,
     }
 }
 
+/* A FORWARDED one is another node's business while that node's term lasts. */
 static bool lost_with_leadership(const struct node *n, const struct inflight *r, uint64_t arg)
 {
+    bool leads = n->role == CONSENSUS_LEADER;
     (void)arg;
-    return r->state == INFLIGHT_QUEUED ? n->role != CONSENSUS_LEADER
-                                       : n->role != CONSENSUS_LEADER || r->term != n->term;
+    switch (r->state) {
+    case INFLIGHT_VERIFYING:
+        return false;
+    case INFLIGHT_QUEUED:
+        return !leads;
+    case INFLIGHT_PROPOSED:
+        return !leads || r->term != n->term;
+    case INFLIGHT_FORWARDED:
+        return r->term != n->term;
+    }
+    return true;
 }
 
 static void forget_queue(struct node *n)
@@ -577,6 +635,9 @@ void submit_init(struct node *n)
     uint64_t seeds[2];
     random_bytes(seeds, sizeof seeds);
     inflight_init(&n->inflight, seeds[0], seeds[1]);
+    /* A refusal that was on its way when this node stopped must not fit a request of its next life.
+     */
+    n->inflight.token_last = random_u64() >> 1;
     forget_queue(n);
     loop_task_init(&n->pump_task, pump, n);
     buf_init(&n->block, BLOCK_BYTES_MAX);

@@ -105,11 +105,6 @@ err verify_submit(struct verify_job *job)
     return pool_submit(job->owner->pool, &job->job);
 }
 
-struct pool *verify_pool(struct verify *v)
-{
-    return v->pool;
-}
-
 void verify_drain(struct verify *v)
 {
     pool_drain(v->pool);

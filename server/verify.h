@@ -44,9 +44,6 @@ void verify_job_set(struct verify_job *job, size_t i, const struct ledger_admiss
 /* Queues the job; on_done is called once. FULL: the queue is full, the caller keeps the job. */
 err verify_submit(struct verify_job *job) ERR_MUST_USE;
 
-/* Its threads, for other short jobs (name lookups). */
-struct pool *verify_pool(struct verify *v);
-
 /* Runs all queued jobs to their end. */
 void verify_drain(struct verify *v);
 

@@ -52,6 +52,30 @@ static void fill_entry(const struct ledger_record *r, struct watch_entry *ret)
     memcpy(ret->request_hash, r->record.request_hash, 32);
 }
 
+/* The reply, with as many of its entries as fit one message; false: not even one does. */
+static bool encode_reply(struct watch_reply *reply, struct buf *message)
+{
+    buf_init(message, GRPC_MESSAGE_BYTES_MAX);
+    watch_reply_encode(reply, message);
+    while (message->overflow && reply->entry_count > 1) {
+        reply->entry_count /= 2;
+        reply->next_position = reply->entries[reply->entry_count - 1].position + 1;
+        buf_clear(message);
+        watch_reply_encode(reply, message);
+    }
+    return !message->overflow;
+}
+
+static void end_too_large(struct watcher *w, struct grpc_call *call, uint64_t position)
+{
+    struct refusal no =
+        refusal_of(REASON_TOO_LARGE,
+                   "record %llu is over %d bytes with its effects; go on from the one after it",
+                   (unsigned long long)position, GRPC_MESSAGE_BYTES_MAX);
+    refusal_send(call, &no);
+    watcher_free(w);
+}
+
 /* Sends what fits one message; false: nothing more now, or the call is over. */
 static bool send_some(struct node *n, struct watcher *w, struct grpc_call *call)
 {
@@ -75,27 +99,37 @@ static bool send_some(struct node *n, struct watcher *w, struct grpc_call *call)
     }
     struct watch_reply reply = {.size = head.position};
     reply.next_position = found.next < end ? found.next : end;
+    if (reply.next_position < w->from) {
+        reply.next_position = w->from; /* it asked for what is not recorded here yet */
+    }
     reply.entries = arena_new(&a, found.count, sizeof *reply.entries);
     for (size_t i = 0; i < found.count && found.records[i].record.position < end; i++) {
         fill_entry(&found.records[i], &reply.entries[reply.entry_count++]);
     }
     struct buf message;
-    buf_init(&message, GRPC_MESSAGE_BYTES_MAX);
-    watch_reply_encode(&reply, &message);
-    bool sent = !message.overflow && !failed(grpc_call_send(call, buf_bytes(&message)));
-    if (sent) {
+    bool sent = false;
+    if (!encode_reply(&reply, &message)) {
+        end_too_large(w, call, reply.entries[0].position);
+    } else if (!failed(grpc_call_send(call, buf_bytes(&message)))) {
         w->from = reply.next_position;
         w->first_sent = true;
+        sent = true;
     }
     buf_done(&message);
     arena_done(&a);
     return sent;
 }
 
-static void advance(struct node *n, struct watcher *w, struct grpc_call *call)
+/* Sends while there is something, room and time; false: the time was over first, the task goes on.
+ * A watcher of a rare contract reads through the whole ledger, and fills no room with that. */
+static bool advance(struct node *n, struct watcher *w, struct grpc_call *call, uint64_t until_ns)
 {
     const struct grpc_call_ref ref = w->ref;
     while (grpc_call_room(call) > 0 && send_some(n, w, call)) {
+        if (clock_monotonic_ns(&n->clock) >= until_ns) {
+            loop_post(n->loop, &n->watch_task);
+            return false;
+        }
     }
     /* An error ends the call, and the watcher with it. */
     call = grpc_server_find(n->grpc, ref);
@@ -103,6 +137,48 @@ static void advance(struct node *n, struct watcher *w, struct grpc_call *call)
         watcher_free(w);
         grpc_call_finish(call, GRPC_OK, NULL);
     }
+    return true;
+}
+
+static uint64_t slice_end(const struct node *n)
+{
+    return clock_monotonic_ns(&n->clock) + APPLY_SLICE_NS;
+}
+
+/* Makes this watcher the first one, those before it the last ones: their turn is over. */
+static void rotate(struct node *n, struct watcher *first)
+{
+    if (first == NULL || first == n->watchers) {
+        return;
+    }
+    struct watcher *last = first;
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    last->next = n->watchers;
+    last->next->prev = &last->next;
+    *first->prev = NULL;
+    n->watchers = first;
+    first->prev = &n->watchers;
+}
+
+static void run_watchers(struct loop_task *task)
+{
+    struct node *n = task->ctx;
+    uint64_t until_ns = slice_end(n);
+    for (struct watcher *w = n->watchers, *next; w != NULL; w = next) {
+        next = w->next;
+        struct grpc_call *call = grpc_server_find(n->grpc, w->ref);
+        if (call != NULL && !advance(n, w, call, until_ns)) {
+            rotate(n, next);
+            return;
+        }
+    }
+}
+
+void watch_init(struct node *n)
+{
+    loop_task_init(&n->watch_task, run_watchers, n);
 }
 
 void watch_call(struct grpc_call *call, struct bytes message)
@@ -144,7 +220,8 @@ void watch_room(struct grpc_call *call)
 {
     struct watcher *w = grpc_call_user(call);
     if (w != NULL) {
-        advance(grpc_call_server_ctx(call), w, call);
+        struct node *n = grpc_call_server_ctx(call);
+        (void)advance(n, w, call, slice_end(n));
     }
 }
 
@@ -158,11 +235,5 @@ void watch_cancel(struct grpc_call *call)
 
 void watch_wake(struct node *n)
 {
-    for (struct watcher *w = n->watchers, *next; w != NULL; w = next) {
-        next = w->next;
-        struct grpc_call *call = grpc_server_find(n->grpc, w->ref);
-        if (call != NULL) {
-            advance(n, w, call);
-        }
-    }
+    loop_post(n->loop, &n->watch_task);
 }
