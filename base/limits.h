@@ -142,7 +142,7 @@ enum {
     INFLIGHT_MAX = 16384,             /* requests without an answer yet: seconds of work */
     INFLIGHT_BYTES_MAX = 64 << 20,    /* their envelopes: what a node may hold for clients */
     BLOCKS_PROPOSED_MAX = 4,          /* proposed and not applied here: more adds only latency */
-    APPLY_STEP_EVENTS = 16,           /* between two looks at the clock while applying */
+    APPLY_STEP_EVENTS = 1,            /* between two looks at the clock: an event may take 40 ms */
     READS_MAX = 16384,                /* queries that wait for a confirmed term */
     ARENA_SLACK = 8192,               /* rounding of what an arena holds besides its main content */
     CATCH_UP_BLOCKS = 64,             /* a node further behind says so instead of answering */
@@ -169,7 +169,7 @@ enum {
 
 static_assert(LOG_JOB_BYTES_MAX + 4096 <= LOG_SEGMENT_BYTES, "a job fits a segment");
 static_assert(LOG_SEGMENT_BYTES <= LOG_SEGMENT_BYTES_MAX, "what is written can be read");
-static_assert((int)PEER_FRAME_BYTES_MAX <= (int)LOG_ENTRY_BYTES_MAX, "a frame's entry fits the log");
+static_assert((int)PEER_FRAME_BYTES_MAX <= (int)LOG_ENTRY_BYTES_MAX, "a frame fits the log");
 static_assert((int)MANIFEST_BYTES_MAX < (int)LOG_MANIFEST_BYTES_MAX, "a manifest fits");
 
 /* ---- storage: key-value ---- */
