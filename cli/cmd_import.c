@@ -21,6 +21,8 @@ static const struct option OPTIONS[] = {
     REGISTRY_OPTION,
     {"node", "NAME", "ask this node only; default: any node of the profile", false},
     {"deadline", "SECONDS", "give up after so long without any progress; default 600", false},
+    {"rate", "READINGS", "send at most so many readings a second, so that others are served too",
+     false},
     {NULL, NULL, NULL, false},
 };
 
@@ -59,14 +61,14 @@ static void report_json(const struct import *im, double seconds)
 {
     const struct import_counts *c = &im->counts;
     const struct readings *r = im->readings;
-    show_json_line(json_pack(
-        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:o,s:o}", "slots", (json_int_t)r->slot_count,
-        "readings", (json_int_t)c->readings, "requests", (json_int_t)c->requests, "accepted",
-        (json_int_t)c->accepted, "rejected", (json_int_t)c->rejected, "faults",
-        (json_int_t)c->faults, "skipped", (json_int_t)c->skipped, "blank_lines",
-        (json_int_t)r->blank_lines, "sent_again",
-        (json_int_t)client_resent(im->session->client), "seconds", seconds, "reasons",
-        reasons_json(c), "ignored_columns", show_text(bytes_text(r->ignored))));
+    show_json_line(
+        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:o,s:o}", "slots",
+                  (json_int_t)r->slot_count, "readings", (json_int_t)c->readings, "requests",
+                  (json_int_t)c->requests, "accepted", (json_int_t)c->accepted, "rejected",
+                  (json_int_t)c->rejected, "faults", (json_int_t)c->faults, "skipped",
+                  (json_int_t)c->skipped, "blank_lines", (json_int_t)r->blank_lines, "sent_again",
+                  (json_int_t)client_resent(im->session->client), "seconds", seconds, "reasons",
+                  reasons_json(c), "ignored_columns", show_text(bytes_text(r->ignored))));
 }
 
 static void report_text(const struct import *im, double seconds)
@@ -92,8 +94,9 @@ static err import_all(struct import *im, struct readings *readings, double *ret_
     const struct given *g = s->given;
     struct clock clock = clock_system();
     struct law law;
-    struct import_names names = {given_value(g, "event"), name_of(g, "start"), name_of(g, "made"),
-                                 name_of(g, "used"), name_of(g, "meter"), name_of(g, "energy")};
+    struct import_names names = {given_value(g, "event"), name_of(g, "start"),
+                                 name_of(g, "made"),      name_of(g, "used"),
+                                 name_of(g, "meter"),     name_of(g, "energy")};
     names.event = names.event == NULL ? "metering" : names.event;
     TRY(read_file(g->arguments[0], readings, &s->why));
     if (readings->ignored[0] != '\0') {
@@ -127,6 +130,9 @@ static int run(const struct given *g)
     double seconds = 0;
     if (!given_has(g, "contract") || (!given_has(g, "as") && !given_has(g, "check"))) {
         return complain(EXIT_USAGE, "import readings needs --contract NAME and --as PARTY");
+    }
+    if (!given_number(g, "rate", 1, UINT32_MAX, &im.rate)) {
+        return EXIT_USAGE;
     }
     int code = session_open(g, &s);
     if (code != EXIT_DONE) {

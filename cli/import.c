@@ -221,49 +221,67 @@ static void show_progress(const struct import *im, uint64_t began_ns, uint64_t n
     fflush(stderr);
 }
 
-/* Fills the window; false when there is nothing more to send. */
-static bool fill_window(struct import *im, struct flight *flights, size_t *next)
+/* What is under way: the window, the next cut, and how many readings were started since began_ns.
+ */
+struct sending {
+    struct flight flights[IMPORT_WINDOW];
+    size_t next, readings_started;
+    uint64_t began_ns, now_ns;
+};
+
+/* With a rate, the next request waits until the readings before it have had their time. */
+static bool may_start(const struct import *im, const struct sending *s)
 {
-    for (size_t i = 0; i < IMPORT_WINDOW && *next < im->cut_count && !failed(im->failure); i++) {
-        struct flight *f = &flights[i];
-        if (f->busy) {
+    double seconds = (double)(s->now_ns - s->began_ns) / 1e9;
+    return im->rate == 0 || (double)s->readings_started <= (double)im->rate * seconds;
+}
+
+/* Fills the window; false when there is nothing more to send. */
+static bool fill_window(struct import *im, struct sending *s)
+{
+    for (size_t i = 0; i < IMPORT_WINDOW && s->next < im->cut_count && !failed(im->failure); i++) {
+        struct flight *f = &s->flights[i];
+        if (f->busy || !may_start(im, s)) {
             continue;
         }
-        f->cut = &im->cuts[(*next)++];
+        f->cut = &im->cuts[s->next++];
         f->busy = true;
+        for (size_t k = 0; k < f->cut->count; k++) {
+            s->readings_started += im->readings->slots[f->cut->from + k].count;
+        }
         make_message(f);
-        struct client_call call = {.path = METHOD_SUBMIT, .message = buf_bytes(&f->message),
-                                   .on_done = on_done, .ctx = f};
+        struct client_call call = {
+            .path = METHOD_SUBMIT, .message = buf_bytes(&f->message), .on_done = on_done, .ctx = f};
         client_start(im->session->client, &call);
     }
-    return *next < im->cut_count && !failed(im->failure);
+    return s->next < im->cut_count && !failed(im->failure);
 }
 
 err import_send(struct import *im)
 {
-    struct flight flights[IMPORT_WINDOW] = {0};
+    struct sending s = {.next = 0};
     struct clock clock = clock_system();
-    uint64_t began = clock_monotonic_ns(&clock);
     uint64_t shown = 0;
     bool terminal = isatty(STDERR_FILENO) == 1 && !im->session->given->json;
-    size_t next = 0;
+    s.began_ns = s.now_ns = clock_monotonic_ns(&clock);
     for (size_t i = 0; i < IMPORT_WINDOW; i++) {
-        flights[i].im = im;
-        buf_init(&flights[i].message, GRPC_MESSAGE_BYTES_MAX);
+        s.flights[i].im = im;
+        buf_init(&s.flights[i].message, GRPC_MESSAGE_BYTES_MAX);
     }
-    while (fill_window(im, flights, &next) || client_calls(im->session->client) > 0) {
-        client_turn(im->session->client, NS_PER_S);
-        uint64_t now = clock_monotonic_ns(&clock);
-        if (terminal && now - began > PROGRESS_AFTER_NS && now - shown > PROGRESS_EVERY_NS) {
-            show_progress(im, began, now, false);
-            shown = now;
+    while (fill_window(im, &s) || client_calls(im->session->client) > 0) {
+        client_turn(im->session->client, im->rate == 0 ? NS_PER_S : NS_PER_S / 50);
+        s.now_ns = clock_monotonic_ns(&clock);
+        if (terminal && s.now_ns - s.began_ns > PROGRESS_AFTER_NS &&
+            s.now_ns - shown > PROGRESS_EVERY_NS) {
+            show_progress(im, s.began_ns, s.now_ns, false);
+            shown = s.now_ns;
         }
     }
     if (shown > 0) {
-        show_progress(im, began, clock_monotonic_ns(&clock), true);
+        show_progress(im, s.began_ns, clock_monotonic_ns(&clock), true);
     }
     for (size_t i = 0; i < IMPORT_WINDOW; i++) {
-        buf_done(&flights[i].message);
+        buf_done(&s.flights[i].message);
     }
     return im->failure;
 }

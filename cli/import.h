@@ -44,6 +44,7 @@ struct import {
     struct rules_bound *bounds;
     struct import_cut *cuts; /* owned */
     size_t cut_count;
+    uint64_t rate;           /* readings a second at most; 0: as fast as the nodes answer */
     struct import_counts counts;
     err failure;            /* of a request; reason in session->why */
 };

@@ -36,7 +36,7 @@ def generate(path, days, seed=1):
             row = [str(start + 900 * slot)]
             for name in names:
                 sun = max(0, 32 - abs(quarter - 48))
-                wh1000 = rng.randrange(0, 300000) if name[0] == "c" else sun * rng.randrange(0, 9000)
+                wh1000 = rng.randrange(0, 60000) if name[0] == "c" else sun * rng.randrange(0, 20000)
                 blank = name == "c05" and slot < 96
                 row.append("" if blank else f"{wh1000 // 1000}.{wh1000 % 1000:03d}")
             f.write(",".join(row) + "\n")
@@ -165,9 +165,14 @@ def admit_all(bench, folder):
     bench.run("submit", "--events", events, "--as", "pmo.roquefort")
 
 
-def import_command(bench, path):
+def import_command(bench, path, rate=0):
     return [bench.cli, "import", "readings", path, "--contract", CONTRACT, "--as", "enedis", "--json",
-            "--profile", bench.lab.profile]
+            "--profile", bench.lab.profile, *(["--rate", str(rate)] if rate else [])]
+
+
+# The kinds of kills, in order; each node is started again after some seconds.
+KILLS = ("leader", "follower", "leader", "all", "follower", "leader")
+FAULTS_SECONDS = 60  # the import is held to a rate at which it takes about so long
 
 
 class Faults(threading.Thread):
@@ -187,9 +192,8 @@ class Faults(threading.Thread):
 
     def run(self):
         try:
-            for kind in ("leader", "follower", "leader", "all", "follower", "leader"):
+            for kind in KILLS:
                 self.bench.wait_well(90)
-                time.sleep(0.3)
                 leader = self.bench.leader()
                 others = [n for n in self.bench.nodes if n != leader]
                 names = {"leader": [leader], "follower": others[:1], "all": self.bench.nodes}[kind]
@@ -203,7 +207,9 @@ class Faults(threading.Thread):
 
 def run_import(bench, path, faults):
     began = time.time()
-    process = subprocess.Popen(import_command(bench, path), stdout=subprocess.PIPE,
+    readings = sum(len(values) for _, values in read_wide(path))
+    rate = readings // FAULTS_SECONDS if faults else 0
+    process = subprocess.Popen(import_command(bench, path, rate), stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     killer = Faults(bench) if faults else None
     if killer:
@@ -213,7 +219,7 @@ def run_import(bench, path, faults):
         in_time = list(killer.done)
         killer.join(400)
         check(killer.trouble is None, f"faults went as planned {killer.trouble or ''}")
-        print(f"killed while the import ran: {', '.join(in_time)}; in all: {', '.join(killer.done)}")
+        check(in_time == list(KILLS), f"killed while the import ran: {', '.join(in_time)}")
     check(process.returncode == 0, f"the import ends well {errors[-2000:] if process.returncode else ''}")
     report = json.loads(out.splitlines()[-1])
     return report, time.time() - began
