@@ -23,6 +23,7 @@ struct compile {
     struct rules_program *program; /* being built */
     struct rules_diag *diag;       /* the caller's */
     enum err_code code;            /* written before the jump */
+    bool bare; /* an expression by itself: blanks, characters and words are CEL's */
     jmp_buf fail;
 };
 

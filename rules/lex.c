@@ -20,6 +20,8 @@ struct lexer {
     size_t decoded_size;
 };
 
+enum { CEL_WORDS = 21 }; /* of the following, those that CEL reserves; they come first */
+
 static const char *const reserved[] = {
     "true",      "false",    "null",     "in",    "as",       "break",   "const",     "continue",
     "else",      "for",      "function", "if",    "import",   "let",     "loop",      "package",
@@ -31,9 +33,10 @@ static const char *const reserved[] = {
     "test",      "given",    "when",     "then",  "rejected", "round",
 };
 
-bool lex_reserved(struct bytes name)
+bool lex_reserved(const struct compile *c, struct bytes name)
 {
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
+    size_t count = c->bare ? CEL_WORDS : sizeof reserved / sizeof reserved[0];
+    for (size_t i = 0; i < count; i++) {
         if (bytes_equal(name, bytes_text(reserved[i]))) {
             return true;
         }
@@ -74,7 +77,7 @@ static void check_text(struct compile *c)
         compile_fail_at(c, 0, "a contract has at most %d bytes", CONTRACT_BYTES_MAX);
     }
     const uint8_t *t = c->text.data;
-    for (size_t i = 0; i < c->text.size; i++) {
+    for (size_t i = 0; i < c->text.size && !c->bare; i++) {
         if ((t[i] < 0x20 && t[i] != '\n') || t[i] == 0x7F) {
             compile_fail_at(c, i,
                             "a contract has no tabs, carriage returns or other control "
@@ -112,7 +115,8 @@ static void skip_blank(struct lexer *x)
             while (x->at + 1 < x->size && x->text[x->at + 1] != '\n') {
                 x->at++;
             }
-        } else if (x->text[x->at] != ' ') {
+        } else if (x->text[x->at] != ' ' &&
+                   !(x->c->bare && memchr("\t\r\f", x->text[x->at], 3) != NULL)) {
             return;
         }
     }

@@ -42,6 +42,6 @@ static inline bool token_is(const struct token *t, const char *text)
 }
 
 /* A word that no variable may have (section 1). */
-bool lex_reserved(struct bytes name);
+bool lex_reserved(const struct compile *c, struct bytes name);
 
 #endif

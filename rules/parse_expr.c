@@ -34,7 +34,7 @@ struct bytes parse_any_name(struct parser *x, const char *what)
 struct bytes parse_small_name(struct parser *x, const char *what)
 {
     struct token *t = parse_peek(x);
-    if (t->kind == TOKEN_NAME && lex_reserved(t->text)) {
+    if (t->kind == TOKEN_NAME && lex_reserved(x->c, t->text)) {
         compile_fail(x->c, x->at, "'%.*s' is a word of the language and cannot be %s",
                      BYTES_ARG(t->text), what);
     }
@@ -313,7 +313,7 @@ static struct node *parse_name_or_call(struct parser *x)
     if (token_is(parse_ahead(x, 1), "{") && t->text.data[0] >= 'A' && t->text.data[0] <= 'Z') {
         return parse_record_literal(x);
     }
-    bool callable = !lex_reserved(t->text) || token_is(t, "round");
+    bool callable = !lex_reserved(x->c, t->text) || token_is(t, "round");
     if (!callable) {
         compile_fail(x->c, x->at, "'%.*s' is a word of the language; a value is expected here",
                      BYTES_ARG(t->text));
