@@ -145,12 +145,14 @@ enum {
     APPLY_STEP_EVENTS = 1,            /* between two looks at the clock: an event may take 40 ms */
     READS_MAX = 16384,                /* queries that wait for a confirmed term */
     ARENA_SLACK = 8192,               /* rounding of what an arena holds besides its main content */
+    CHAIN_ENTRIES_MAX = 32,           /* blocks kept in memory to be applied; more are read back */
     CATCH_UP_BLOCKS = 64,             /* a node further behind says so instead of answering */
 };
 #define APPLY_SLICE_NS (UINT64_C(5) * 1000000)       /* then the loop turns: heartbeats go first */
 #define SUBMIT_TIMEOUT_NS (UINT64_C(30) * 1000000000) /* then a waiting client hears UNKNOWN */
 #define READ_TIMEOUT_NS (UINT64_C(5) * 1000000000)    /* several elections */
 #define CLOCK_AHEAD_NS_MAX (UINT64_C(2) * 1000000000) /* of a block over the voters' median clock */
+#define ALARM_CLOCK_NS (UINT64_C(60) * 1000000000)    /* right for so long: the clock is well again */
 #define GOSSIP_NS (UINT64_C(1) * 1000000000)          /* how old a figure in status may be */
 #define DRAIN_NS (UINT64_C(10) * 1000000000)          /* SIGTERM: calls in flight get this long */
 #define DISK_LOW_BYTES (UINT64_C(512) << 20)          /* alarm: eight log segments and some state */

@@ -147,10 +147,11 @@ static uint64_t apply_limit(const struct consensus *c)
     return c->commit < stored ? c->commit : stored;
 }
 
+/* What is on disk can be read back, also to be applied: a host that applies slowly must not make
+ * the log grow in memory. */
 static void shed(struct consensus *c)
 {
-    uint64_t stored = c->installing ? 0 : c->raft.last_stored;
-    memlog_shed(&c->log, c->options.cache_bytes_max, c->applied < stored ? c->applied : stored);
+    memlog_shed(&c->log, c->options.cache_bytes_max, c->installing ? 0 : c->raft.last_stored);
 }
 
 void driver_set_conf(struct consensus *c, struct entry *e, uint64_t index)

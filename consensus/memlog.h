@@ -50,7 +50,7 @@ void memlog_trim(struct memlog *l, uint64_t first);
 void memlog_restart(struct memlog *l, uint64_t first);
 
 /* Drops payloads, oldest first, while they weigh more than bytes_max, up to and including
- * index_max: what lies above is not on disk or not applied yet. */
+ * index_max: what lies above is not on disk yet. */
 void memlog_shed(struct memlog *l, uint64_t bytes_max, uint64_t index_max);
 
 #endif

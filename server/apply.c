@@ -91,14 +91,15 @@ void apply_appended(struct node *n, const struct consensus_job *job)
         if (e->type != ENTRY_COMMAND) {
             continue;
         }
-        struct chained *b = chain_push(&n->chain, job->first + i, e->term, e);
+        bool far = n->chain.count >= CHAIN_ENTRIES_MAX; /* checked when its turn comes */
+        struct chained *b = chain_push(&n->chain, job->first + i, e->term, far ? NULL : e);
         if (n->proposing) {
             /* Each envelope was verified before it was queued for this block. */
             b->envelope_count = EVENTS_MAX;
             b->verified = mem_new(EVENTS_MAX, sizeof *b->verified);
             memset(b->verified, true, EVENTS_MAX * sizeof *b->verified);
             b->checked = true;
-        } else {
+        } else if (!far) {
             start_check(n, b);
         }
     }
@@ -126,6 +127,7 @@ static void finish_block(struct node *n)
     entry_unref(n->applying.entry);
     n->applying = (struct consensus_next){0};
     n->applying_begun = false;
+    gossip_note(n, &r->head);
     chain_drop(&n->chain, index);
     consensus_applied(n->consensus, index);
     submit_settle(n, r);

@@ -93,6 +93,7 @@ static void each_second(struct loop_timer *timer)
 {
     struct node *n = timer->ctx;
     gossip_send(n);
+    alarm_expire(n);
     submit_sweep(n);
     reads_sweep(n);
     health_wake(n);

@@ -42,9 +42,16 @@ struct told {
 
 enum alarm_code { ALARM_DIVERGED, ALARM_CLOCK, ALARM_PEER_LIES, ALARM_COUNT };
 
+/* A digest this node reached, to be compared with what others say of that height. */
+struct reached {
+    uint64_t height; /* 0: none */
+    uint8_t digest[32];
+};
+
 /* An alarm that an event raised; those that follow from figures are computed for each status. */
 struct raised {
     uint64_t since_ns; /* wall clock; 0: not raised */
+    uint64_t last_ns;  /* wall clock of the last time it was raised */
     uint64_t node;     /* whom it is about */
     char text[256];
 };
@@ -110,6 +117,7 @@ struct node {
 
     /* gossip.c, status.c */
     struct told told[NODES_MAX];
+    struct reached reached[CATCH_UP_BLOCKS];     /* by height modulo their number */
     struct loop_timer second_timer, drain_timer; /* node.c */
     struct raised raised[ALARM_COUNT];
     uint64_t disk_free_bytes;
@@ -171,12 +179,16 @@ void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct 
 
 /* ---- gossip.c ---- */
 void gossip_send(struct node *n);
+/* The ledger has reached this head. */
+void gossip_note(struct node *n, const struct ledger_head *head);
 /* Brings what this node says of itself up to date. */
 void gossip_describe_self(struct node *n);
 void gossip_receive(struct node *n, uint64_t from, struct bytes frame);
 struct told *gossip_of(struct node *n, uint64_t id);
 void alarm_raise(struct node *n, enum alarm_code code, uint64_t node, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* Takes back what mends itself: a clock that is right again. The others stay for a person. */
+void alarm_expire(struct node *n);
 
 /* ---- watch.c ---- */
 void watch_init(struct node *n);

@@ -266,7 +266,11 @@ static void pump(struct loop_task *task)
         if (n->queue_first == NULL && !timer_due(n)) {
             return;
         }
-        if (failed(find_tail(n, &why))) {
+        err e = find_tail(n, &why);
+        if (err_is(e, ERR_NOT_FOUND)) {
+            return; /* It is not on this disk yet; the next second asks again. */
+        }
+        if (failed(e)) {
             node_fail(n, "the last block of the log cannot be read: %s", why.text);
             return;
         }

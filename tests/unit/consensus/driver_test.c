@@ -197,18 +197,20 @@ static void a_slow_follower_is_served_from_disk(void **state)
     lab_free(l);
 }
 
-/* A payload is kept while it is not applied, whatever it weighs. */
-static void what_is_not_applied_stays_in_memory(void **state)
+/* A payload is kept until it is on disk, whatever it weighs; then it can be read back, also to be
+ * applied: a host that applies slowly must not make the log grow in memory. */
+static void what_is_not_stored_stays_in_memory(void **state)
 {
     (void)state;
     struct lab *l = lab_led("vvv", 0);
     struct consensus *c = l->nodes[1].c;
     struct consensus_next next;
     lab_command(l, 1, 100);
+    assert_int_equal(c->log.bytes, 100); /* being written */
     while (l->nodes[1].job_count > 0) {
         lab_sync_one(l, 1);
     }
-    assert_int_equal(c->log.bytes, 100); /* stored, not committed */
+    assert_int_equal(c->log.bytes, 0); /* stored, not committed */
     struct packet *p = packet_new(PACKET_APPEND_RESULT);
     p->from = 2;
     p->m.append_entries_result = (struct raft_append_entries_result){
@@ -216,13 +218,12 @@ static void what_is_not_applied_stays_in_memory(void **state)
     assert_false(failed(lab_receive(l, 2, 1, p)));
     packet_free(p);
     assert_int_equal(c->commit, memlog_last(&c->log));
-    assert_int_equal(c->log.bytes, 100); /* committed, not applied */
+    uint64_t loads = l->nodes[1].loads;
     assert_false(failed(consensus_next(c, &next)));
+    assert_int_equal(next.entry->size, 100);
+    assert_int_equal(l->nodes[1].loads, loads + 1);
     entry_unref(next.entry);
-    assert_int_equal(c->log.bytes, 100); /* given out, not applied */
     consensus_applied(c, next.index);
-    assert_int_equal(c->log.bytes, 0);
-    assert_int_equal(l->nodes[1].loads, 0);
     lab_free(l);
 }
 
@@ -338,7 +339,7 @@ int main(void)
         cmocka_unit_test(nothing_leaves_before_term_and_vote_are_durable),
         cmocka_unit_test(large_blocks_are_cut_into_frames),
         cmocka_unit_test(a_slow_follower_is_served_from_disk),
-        cmocka_unit_test(what_is_not_applied_stays_in_memory),
+        cmocka_unit_test(what_is_not_stored_stays_in_memory),
         cmocka_unit_test(a_restart_reads_what_it_applies),
         cmocka_unit_test(an_entry_that_reads_back_wrong_stops_the_node),
         cmocka_unit_test(clocks_travel_with_heartbeats),
