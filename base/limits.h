@@ -143,6 +143,7 @@ enum {
     INFLIGHT_BYTES_MAX = 64 << 20,    /* their envelopes: what a node may hold for clients */
     BLOCKS_PROPOSED_MAX = 4,          /* proposed and not applied here: more adds only latency */
     APPLY_STEP_EVENTS = 1,            /* between two looks at the clock: an event may take 40 ms */
+    QUERY_BYTES_MAX = 16 << 10,       /* names, a key and a page token; many may wait at once */
     READS_MAX = 16384,                /* queries that wait for a confirmed term */
     ARENA_SLACK = 8192,               /* rounding of what an arena holds besides its main content */
     CHAIN_ENTRIES_MAX = 32,           /* blocks kept in memory to be applied; more are read back */
@@ -245,7 +246,7 @@ enum {
 
 /* ---- proto: genesis, messages ---- */
 enum {
-    CA_CERTS_MAX = 8,            /* of an institution: the one in use, its successor, and spares */
+    CA_CERTS_MAX = 4,            /* of an institution: the one in use, its successor, and spares */
     GOVERNANCE_KEYS_MAX = 8,     /* of an institution: persons who may sign for it */
     OFFICERS_MAX = 32,           /* of an institution: who registers its parties */
     SPKI_BYTES_MAX = 128,        /* a P-256 SubjectPublicKeyInfo takes 91 */

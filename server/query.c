@@ -362,7 +362,9 @@ void query_call(struct grpc_call *call, struct bytes message)
     q->ref = grpc_call_ref_of(call);
     q->wait.on_ready = read_ready;
     arena_init(&q->arena, LEDGER_QUERY_ARENA_MAX);
-    err e = q->kind->decode(message, &q->arena, &q->request, &local, &why);
+    err e = message.size > QUERY_BYTES_MAX
+                ? err_fail(&why, ERR_LIMIT, "a query is at most %d bytes", QUERY_BYTES_MAX)
+                : q->kind->decode(message, &q->arena, &q->request, &local, &why);
     if (failed(e)) {
         struct refusal no = refusal_of(REASON_BAD_REQUEST, "%s", why.text);
         refusal_send(call, &no);

@@ -447,7 +447,9 @@ static void admit(struct node *n, struct bytes envelope, struct waiter w)
         return;
     }
     arena_init(&a, LEDGER_QUERY_ARENA_MAX);
-    ledger_admit(n->ledger, envelope, clock_wall_ns(&n->clock), &a, &admission);
+    /* Expiry is judged by the ledger's own time: a copy that is committed already and not applied
+     * here must not be told that it never can be. */
+    ledger_admit(n->ledger, envelope, ledger_head(n->ledger).time_ns, &a, &admission);
     struct inflight *r = under_way(n, &admission);
     if (r != NULL && may_join(r, &admission, envelope, &no)) {
         add_waiter(n, r, w);
