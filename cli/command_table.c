@@ -32,6 +32,8 @@ const struct command *const COMMANDS[] = {
     &RULES_CHECK,
     &RULES_TEST,
     &RULES_RUN,
+    &RULES_FMT,
+    &RULES_MUTATE,
     &COMPLETION,
     NULL,
 };

@@ -132,7 +132,7 @@ static void bind_arguments(struct checker *k, struct event *e)
     k->key_size_max = 0;
     k->tallies = (struct pointers){0};
     for (uint32_t i = 0; i < e->arg_count; i++) {
-        if (lex_reserved(k->c, e->args[i].name)) {
+        if (lex_reserved(k->c->bare, e->args[i].name)) {
             compile_fail(k->c, e->args[i].token,
                          "'%.*s' is a word of the language and cannot be "
                          "an argument",

@@ -387,7 +387,7 @@ static struct node *check_macro(struct checker *k, struct node *n, enum macro ma
         compile_fail(k->c, n->token, "%.*s goes through a list, not %s", BYTES_ARG(n->name),
                      check_type_text(k, n->a->type));
     }
-    if (name->kind != NODE_NAME || name->in_parens || lex_reserved(k->c, name->name)) {
+    if (name->kind != NODE_NAME || name->in_parens || lex_reserved(k->c->bare, name->name)) {
         compile_fail(k->c, name->token, "a name for one item is expected here");
     }
     const struct type *item = n->a->type->item;

@@ -33,9 +33,9 @@ static const char *const reserved[] = {
     "test",      "given",    "when",     "then",  "rejected", "round",
 };
 
-bool lex_reserved(const struct compile *c, struct bytes name)
+bool lex_reserved(bool bare, struct bytes name)
 {
-    size_t count = c->bare ? CEL_WORDS : sizeof reserved / sizeof reserved[0];
+    size_t count = bare ? CEL_WORDS : sizeof reserved / sizeof reserved[0];
     for (size_t i = 0; i < count; i++) {
         if (bytes_equal(name, bytes_text(reserved[i]))) {
             return true;

@@ -57,7 +57,13 @@ static inline struct token *parse_ahead(struct parser *x, uint32_t n)
 /* Takes the token if it is this word or operator. */
 bool parse_take(struct parser *x, const char *text);
 
-/* The same, or an error that says what is expected. */
+/* Says what the token before the present one was. */
+static inline void parse_mark(struct parser *x, enum token_role role)
+{
+    x->c->tokens[x->at - 1].role = role;
+}
+
+/* The same as parse_take, or an error that says what is expected. */
 void parse_expect(struct parser *x, const char *text, const char *where);
 
 /* Any name, also a reserved one: fields, parts. */

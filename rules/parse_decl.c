@@ -76,8 +76,10 @@ static int32_t parse_date(struct parser *x)
     int32_t day = 0;
     date.year = (int32_t)parse_int(x, "a date, e.g. 2026-07-01,", 9999);
     parse_expect(x, "-", "as in 2026-07-01");
+    parse_mark(x, ROLE_JOINED);
     date.month = (int32_t)parse_int(x, "a month", 12);
     parse_expect(x, "-", "as in 2026-07-01");
+    parse_mark(x, ROLE_JOINED);
     date.day = (int32_t)parse_int(x, "a day", 31);
     if (civil_day_make(date, &day) != NUM_OK) {
         compile_fail(x->c, token, "there is no such day");

@@ -34,7 +34,7 @@ struct bytes parse_any_name(struct parser *x, const char *what)
 struct bytes parse_small_name(struct parser *x, const char *what)
 {
     struct token *t = parse_peek(x);
-    if (t->kind == TOKEN_NAME && lex_reserved(x->c, t->text)) {
+    if (t->kind == TOKEN_NAME && lex_reserved(x->c->bare, t->text)) {
         compile_fail(x->c, x->at, "'%.*s' is a word of the language and cannot be %s",
                      BYTES_ARG(t->text), what);
     }
@@ -85,6 +85,7 @@ bool parse_unit(struct parser *x, struct unit *ret, struct bytes *ret_name)
             compile_fail(x->c, x->at, "this unit is too large");
         }
         *ret_name = compile_printf(x->c, "%.*s/%.*s", BYTES_ARG(*ret_name), BYTES_ARG(below->text));
+        x->c->tokens[x->at].role = ROLE_JOINED;
         x->at += 2;
     }
     return true;
@@ -272,12 +273,15 @@ struct node *parse_record_literal(struct parser *x)
     if (parse_peek(x)->kind == TOKEN_NAME) {
         n->name = parse_any_name(x, "a record");
     }
+    enum token_role role = n->name.size > 0 ? ROLE_NAMED : ROLE_PLAIN;
     parse_expect(x, "{", "before the fields of a record");
+    parse_mark(x, role);
     parse_arguments(x, &n->items, &n->names, &n->count);
     for (uint32_t i = 0; i < n->count; i++) {
         grow_depth(x, n, n->items[i]);
     }
     parse_expect(x, "}", "after the fields of a record");
+    parse_mark(x, role);
     return n;
 }
 
@@ -295,6 +299,7 @@ static struct node *parse_round(struct parser *x)
     }
     parse_expect(x, ",", "then the way of rounding, e.g. half_up");
     struct bytes mode = parse_any_name(x, "a way of rounding");
+    parse_mark(x, ROLE_MODE);
     if (!num_mode_parse(mode, &n->mode)) {
         compile_fail(x->c, x->at - 1,
                      "'%.*s' is no way of rounding; these are: half_up, "
@@ -313,7 +318,7 @@ static struct node *parse_name_or_call(struct parser *x)
     if (token_is(parse_ahead(x, 1), "{") && t->text.data[0] >= 'A' && t->text.data[0] <= 'Z') {
         return parse_record_literal(x);
     }
-    bool callable = !lex_reserved(x->c, t->text) || token_is(t, "round");
+    bool callable = !lex_reserved(x->c->bare, t->text) || token_is(t, "round");
     if (!callable) {
         compile_fail(x->c, x->at, "'%.*s' is a word of the language; a value is expected here",
                      BYTES_ARG(t->text));
@@ -378,6 +383,9 @@ static struct node *parse_index(struct parser *x, struct node *of)
     grow_depth(x, n, of);
     while (!n->at_most) {
         n->at_most = parse_take(x, "<=");
+        if (n->at_most) {
+            parse_mark(x, ROLE_AT_MOST);
+        }
         compile_push(x->c, &items, parse_expr(x));
         if (!parse_take(x, ",")) {
             break;
@@ -417,6 +425,7 @@ static struct node *parse_unary(struct parser *x)
     const char *op = token_is(parse_peek(x), "!") ? "!" : "-";
     uint32_t first = x->at;
     while (parse_take(x, op)) {
+        parse_mark(x, ROLE_SIGN);
     }
     uint32_t count = x->at - first;
     if (count > RULES_NESTING_MAX) {
@@ -527,6 +536,7 @@ struct node *parse_expr(struct parser *x)
         cond->a = n;
         cond->b = parse_or(x);
         parse_expect(x, ":", "before what holds otherwise");
+        parse_mark(x, ROLE_CHOICE);
         cond->c = parse_expr(x);
         grow_depth(x, cond, cond->a);
         grow_depth(x, cond, cond->b);

@@ -84,6 +84,7 @@ struct block *parse_block(struct parser *x)
     struct bytes clause = x->clause;
     struct pointers list = {0};
     parse_expect(x, "{", "before the statements of a block");
+    parse_mark(x, ROLE_BLOCK);
     while (!parse_take(x, "}")) {
         compile_push(x->c, &list, parse_statement(x));
     }
@@ -376,6 +377,7 @@ struct test *parse_test(struct parser *x)
     struct pointers steps = {0};
     t->name = parse_string(x, "the title of the test");
     parse_expect(x, "{", "before the steps of the test");
+    parse_mark(x, ROLE_BLOCK);
     while (!parse_take(x, "}")) {
         if (parse_peek(x)->kind == TOKEN_END) {
             compile_fail(x->c, x->at, "the text ends inside a test; '}' is missing");

@@ -47,6 +47,7 @@ static const struct type *parse_list_type(struct parser *x)
 {
     struct type *t = parse_new_type(x, TYPE_LIST, 0);
     parse_expect(x, "<", "then the type of the items: list<party, max 20>");
+    parse_mark(x, ROLE_JOINED);
     t->item = parse_type(x);
     if (parse_take(x, "by")) {
         uint32_t token = x->at;
@@ -71,6 +72,7 @@ static const struct type *parse_list_type(struct parser *x)
         compile_fail(x->c, x->at - 1, "a list has room for one item at least");
     }
     parse_expect(x, ">", "after the greatest length");
+    parse_mark(x, ROLE_CLOSING);
     return t;
 }
 
@@ -175,6 +177,9 @@ struct field *parse_fields(struct parser *x, const char *open, const char *close
             compile_fail(x->c, f->token, "'%.*s' cannot name a field", BYTES_ARG(f->name));
         }
         f->optional = parse_take(x, "?");
+        if (f->optional) {
+            parse_mark(x, ROLE_CLOSING);
+        }
         if (f->optional && keys) {
             compile_fail(x->c, x->at - 1, "a key is always given; it cannot be optional");
         }

@@ -18,6 +18,8 @@ static void compile_all(struct compile *c)
     lex_run(c);
     parse_contract(c);
     check_program(c);
+    c->program->tokens = c->tokens;
+    c->program->token_count = c->token_count;
     struct rules_facts *f = &c->program->facts;
     f->text = c->text;
     c->env->sha256(c->text.data, c->text.size, f->text_hash);

@@ -276,6 +276,8 @@ struct record {
 
 struct rules_program {
     struct arena arena;
+    const struct token *tokens; /* of the text; the last one is TOKEN_END */
+    size_t token_count;
     struct rules_env env;
     struct rules_facts facts;
     struct measure **measures;

@@ -1,0 +1,251 @@
+#include "rules/mutate.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/require.h"
+#include "rules/compile.h"
+#include "rules/program.h"
+
+/* One walk over the tokens. */
+struct mutation {
+    const struct rules_env *env;
+    const struct rules_program *p;
+    void *to;
+    void (*on_mutant)(void *to, const struct rules_mutant *m);
+    struct rules_mutation *totals;
+    struct buf text; /* the changed contract */
+    struct bytes clause;
+};
+
+const char *rules_change_name(enum rules_change change)
+{
+    static const char *const names[] = {"rounding", "comparison", "sign", "require"};
+    require((size_t)change < sizeof names / sizeof names[0]);
+    return names[change];
+}
+
+uint32_t rules_mutation_percent(const struct rules_mutation *m)
+{
+    uint32_t all = m->killed + m->survived;
+    return all == 0 ? 100 : (uint32_t)((uint64_t)m->killed * 100 / all);
+}
+
+/* ---- one change ---- */
+
+/* Runs the tests of a changed text. */
+static enum rules_fate judge(struct mutation *x, struct bytes *ret_test)
+{
+    struct rules_program *changed = NULL;
+    struct rules_diag diag;
+    if (failed(rules_compile(x->env, buf_bytes(&x->text), &changed, &diag))) {
+        return RULES_GUARDED;
+    }
+    enum rules_fate fate = RULES_SURVIVED;
+    for (size_t i = 0; i < changed->test_count && fate == RULES_SURVIVED; i++) {
+        struct rules_test_result r;
+        rules_test_run(changed, i, &r);
+        if (!r.passed) {
+            fate = RULES_KILLED;
+            *ret_test = x->p->tests[i]->name; /* the same text, in the program that stays */
+        }
+    }
+    rules_program_free(changed);
+    return fate;
+}
+
+/* Tokens first to last become `now`; line feeds are kept so that lines keep their numbers. */
+static void change(struct mutation *x, enum rules_change what, size_t first, size_t last,
+                   const char *now)
+{
+    const struct token *a = &x->p->tokens[first];
+    const struct token *b = &x->p->tokens[last];
+    struct bytes text = x->p->facts.text;
+    size_t end = (size_t)b->offset + b->size;
+    struct rules_mutant m = {
+        .change = what,
+        .line = a->line,
+        .column = a->column,
+        .clause = x->clause,
+        .was = bytes_of(text.data + a->offset, end - a->offset),
+        .now = bytes_text(now),
+    };
+    buf_clear(&x->text);
+    buf_put(&x->text, text.data, a->offset);
+    buf_put_bytes(&x->text, m.now);
+    for (size_t i = a->offset; i < end; i++) {
+        if (text.data[i] == '\n') {
+            buf_put_u8(&x->text, '\n');
+        }
+    }
+    buf_put(&x->text, text.data + end, text.size - end);
+    m.fate = judge(x, &m.test);
+    x->totals->killed += m.fate == RULES_KILLED;
+    x->totals->survived += m.fate == RULES_SURVIVED;
+    x->totals->guarded += m.fate == RULES_GUARDED;
+    x->on_mutant(x->to, &m);
+}
+
+/* ---- single tokens ---- */
+
+struct swap {
+    const char *was, *now;
+};
+
+/* The least change that a test at the edge would notice. */
+static const char *swapped(const struct token *t, const struct swap *swaps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (token_is(t, swaps[i].was)) {
+            return swaps[i].now;
+        }
+    }
+    return NULL;
+}
+
+static void change_token(struct mutation *x, size_t i)
+{
+    static const struct swap modes[] = {{"half_up", "down"},  {"half_even", "down"},
+                                        {"down", "up"},       {"up", "down"},
+                                        {"floor", "ceiling"}, {"ceiling", "floor"}};
+    static const struct swap comparisons[] = {{"==", "!="}, {"!=", "=="}, {"<", "<="},
+                                              {"<=", "<"},  {">", ">="},  {">=", ">"}};
+    static const struct swap signs[] = {{"+", "-"}, {"-", "+"}};
+    const struct token *t = &x->p->tokens[i];
+    if (t->role == ROLE_MODE) {
+        change(x, RULES_CHANGE_MODE, i, i, swapped(t, modes, sizeof modes / sizeof modes[0]));
+    } else if (t->role == ROLE_SIGN && token_is(t, "-")) {
+        change(x, RULES_CHANGE_SIGN, i, i, " ");
+    } else if (t->role == ROLE_PLAIN && t->kind == TOKEN_OPERATOR) {
+        const char *now = swapped(t, comparisons, sizeof comparisons / sizeof comparisons[0]);
+        if (now != NULL) {
+            change(x, RULES_CHANGE_COMPARISON, i, i, now);
+        }
+        now = swapped(t, signs, sizeof signs / sizeof signs[0]);
+        if (now != NULL) {
+            change(x, RULES_CHANGE_SIGN, i, i, now);
+        }
+    }
+}
+
+/* ---- requires ---- */
+
+static bool opens(const struct token *t)
+{
+    return token_is(t, "(") || token_is(t, "[") || token_is(t, "{");
+}
+
+static bool closes(const struct token *t)
+{
+    return token_is(t, ")") || token_is(t, "]") || token_is(t, "}");
+}
+
+/* Does a statement's expression end before token i, which is outside all brackets? */
+static bool ends_expression(const struct rules_program *p, size_t i)
+{
+    static const char *const words[] = {
+        "clause", "let",    "require", "if",  "for",    "tally", "apportion", "clear", "transfer",
+        "issue",  "retire", "set",     "add", "remove", "emit",  "schedule",  "else"};
+    const struct token *t = &p->tokens[i];
+    if (t->kind == TOKEN_END || closes(t)) {
+        return true;
+    }
+    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
+        if (token_is(t, words[w]) && !token_is(&p->tokens[i - 1], ".")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each conjunct of the condition behind 'require' (token i) in turn becomes true. */
+static void change_require(struct mutation *x, size_t i)
+{
+    const struct token *tokens = x->p->tokens;
+    size_t end = i + 1;
+    size_t depth = 0;
+    bool whole = false; /* an || or ?: outside brackets: one condition */
+    for (; depth > 0 || !ends_expression(x->p, end); end++) {
+        if (tokens[end].kind == TOKEN_END) {
+            return;
+        }
+        depth += opens(&tokens[end]);
+        depth -= closes(&tokens[end]);
+        whole |= depth == 0 && (token_is(&tokens[end], "||") || token_is(&tokens[end], "?"));
+    }
+    size_t first = i + 1;
+    for (size_t at = first; at <= end; at++) {
+        if (at == end || (!whole && depth == 0 && token_is(&tokens[at], "&&"))) {
+            if (at > first) {
+                change(x, RULES_CHANGE_REQUIRE, first, at - 1, "true");
+            }
+            first = at + 1;
+        } else {
+            depth += opens(&tokens[at]);
+            depth -= closes(&tokens[at]);
+        }
+    }
+}
+
+/* ---- the walk ---- */
+
+static err check_tests(const struct rules_program *p, struct errtext *reterr)
+{
+    for (size_t i = 0; i < p->test_count; i++) {
+        struct rules_test_result r;
+        rules_test_run(p, i, &r);
+        if (!r.passed) {
+            return err_fail(reterr, ERR_INVALID, "test \"%.*s\" fails at line %u: %s",
+                            BYTES_ARG(r.name), r.line, r.message);
+        }
+    }
+    return err_ok();
+}
+
+/* Before an event and before the first clause there is none; a block's end is not seen, which is
+ * right for all but statements behind a nested block with clauses of its own. */
+static void note_clause(struct mutation *x, size_t i)
+{
+    const struct token *t = &x->p->tokens[i];
+    size_t end = i + 1;
+    if (token_is(t, "on") || token_is(t, "test")) {
+        x->clause = bytes_text("");
+    }
+    if (!token_is(t, "clause") || (i > 0 && token_is(t - 1, ".")) ||
+        (t[1].kind != TOKEN_INT && t[1].kind != TOKEN_DECIMAL)) {
+        return;
+    }
+    while (x->p->tokens[end].kind != TOKEN_STRING && x->p->tokens[end].kind != TOKEN_END) {
+        end++;
+    }
+    const struct token *last = &x->p->tokens[end - 1];
+    x->clause = bytes_of(x->p->facts.text.data + t[1].offset,
+                         (size_t)last->offset + last->size - t[1].offset);
+}
+
+err rules_mutate(const struct rules_env *env, const struct rules_program *program, void *to,
+                 void (*on_mutant)(void *to, const struct rules_mutant *m),
+                 struct rules_mutation *ret, struct errtext *reterr)
+{
+    require(env != NULL);
+    require(program != NULL);
+    require(on_mutant != NULL);
+    struct mutation x = {.env = env, .p = program, .to = to, .on_mutant = on_mutant, .totals = ret};
+    *ret = (struct rules_mutation){0};
+    TRY(check_tests(program, reterr));
+    buf_init(&x.text, 2 * CONTRACT_BYTES_MAX);
+    for (size_t i = 0; i < program->token_count; i++) {
+        const struct token *t = &program->tokens[i];
+        note_clause(&x, i);
+        if (t->kind == TOKEN_END || (t->silent && t->kind != TOKEN_STRING)) {
+            continue; /* a test */
+        }
+        if (token_is(t, "require") && (i == 0 || !token_is(t - 1, ".")) && !token_is(t + 1, ":") &&
+            !token_is(t + 1, "?")) {
+            change_require(&x, i);
+        }
+        change_token(&x, i);
+    }
+    buf_done(&x.text);
+    return err_ok();
+}
