@@ -317,7 +317,7 @@ struct ledger_rows_query {
 };
 
 struct ledger_rows {
-    struct bytes *json; /* {"keys":["2026-07-01","hall"],"row":{"energy":"1.000 Wh"}} */
+    struct bytes *json; /* {"key":["2026-07-01","hall"],"row":{"energy":"1.000 Wh"}} */
     size_t count;
     struct bytes token;
 };

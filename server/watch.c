@@ -46,6 +46,7 @@ static void fill_entry(const struct ledger_record *r, struct watch_entry *ret)
         .kind = r->record.kind,
         .event_index = r->record.index,
         .contract = r->record.contract,
+        .action = r->outcome.action,
         .contract_version = r->record.contract_version,
         .end = end_of(r->outcome.end),
     };

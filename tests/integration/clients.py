@@ -65,6 +65,9 @@ def main(bench, _args):
         run(bench, "js", command, leader)
     else:
         print(f"SKIP: {why}")
+    watched = bench.lines("watch", "--contract", "solar.roquefort")
+    check(watched and all(r["action"] == "admit" and r["end"] == "accepted" for r in watched),
+          f"Watch names contract, action and end of all {len(watched)} records")
     check(bench.status()[0] == 0, "the ledger is well")
 
 
