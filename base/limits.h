@@ -153,7 +153,7 @@ enum {
 #define SUBMIT_TIMEOUT_NS (UINT64_C(30) * 1000000000) /* then a waiting client hears UNKNOWN */
 #define READ_TIMEOUT_NS (UINT64_C(5) * 1000000000)    /* several elections */
 #define CLOCK_AHEAD_NS_MAX (UINT64_C(2) * 1000000000) /* of a block over the voters' median clock */
-#define ALARM_CLOCK_NS (UINT64_C(60) * 1000000000)    /* right for so long: the clock is well again */
+#define ALARM_CLOCK_NS (UINT64_C(60) * 1000000000)    /* then the clock is well again */
 #define GOSSIP_NS (UINT64_C(1) * 1000000000)          /* how old a figure in status may be */
 #define DRAIN_NS (UINT64_C(10) * 1000000000)          /* SIGTERM: calls in flight get this long */
 #define DISK_LOW_BYTES (UINT64_C(512) << 20)          /* alarm: eight log segments and some state */
