@@ -12,6 +12,7 @@
 #include "cli/show.h"
 #include "crypto/keyfile.h"
 #include "crypto/sha256.h"
+#include "rules/explain.h"
 #include "rules/format.h"
 #include "rules/mutate.h"
 
@@ -190,3 +191,136 @@ const struct command RULES_MUTATE = {
     "  concordat rules mutate --least 90 contracts/care.rules\n"
     "  concordat rules mutate --json contracts/care.rules | jq 'select(.fate == \"survived\")'\n",
     run_mutate};
+
+/* ---- explain ---- */
+
+enum { EXPLAIN_LINE_MAX = 16 << 20, EXPLAIN_OUT_MAX = 64 << 20 };
+
+static const struct option EXPLAIN_OPTIONS[] = {
+    {"lang", "LANG", "en, fr or nl; default en", false},
+    REGISTRY_OPTION,
+    {NULL, NULL, NULL, false},
+};
+
+/* The result line that begins with {"n":N, among those that one input line caused. */
+static bool find_result(struct bytes lines, uint64_t n, struct bytes *ret)
+{
+    char head[40];
+    size_t size = (size_t)snprintf(head, sizeof head, "{\"n\":%llu,", (unsigned long long)n);
+    while (lines.size > 0) {
+        const uint8_t *end = memchr(lines.data, '\n', lines.size);
+        size_t length = end == NULL ? lines.size : (size_t)(end - lines.data);
+        if (bytes_has_prefix(lines, bytes_of(head, size))) {
+            *ret = bytes_of(lines.data, length);
+            return true;
+        }
+        size_t taken = end == NULL ? length : length + 1;
+        lines = bytes_of(lines.data + taken, lines.size - taken);
+    }
+    return false;
+}
+
+/* Runs the events up to result n, which is left in `out`; *ret is empty if there is none. */
+static int run_to(const struct rules_program *program, const char *path, uint64_t n,
+                  struct buf *out, struct bytes *ret)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    char *line = NULL;
+    size_t room = 0;
+    size_t number = 0;
+    ssize_t size;
+    int code = EXIT_DONE;
+    bool found = false;
+    struct errtext why;
+    if (f == NULL) {
+        return complain(EXIT_USAGE, "%s: %s", path, strerror(errno));
+    }
+    struct rules_run *run = rules_run_new(program);
+    while (code == EXIT_DONE && !found && (size = getline(&line, &room, f)) > 0) {
+        number++;
+        size -= line[size - 1] == '\n';
+        buf_clear(out);
+        if (size > EXPLAIN_LINE_MAX) {
+            code = complain(EXIT_USAGE, "%s:%zu: the line is too long", path, number);
+        } else if (failed(rules_run_line(run, bytes_of(line, (size_t)size), out, &why))) {
+            code = complain(EXIT_USAGE, "%s:%zu: %s", path, number, why.text);
+        }
+        found = code == EXIT_DONE && find_result(buf_bytes(out), n, ret);
+    }
+    if (code == EXIT_DONE && !found) {
+        code = complain(EXIT_USAGE, "%s: there is no result %llu", path, (unsigned long long)n);
+    }
+    free(line);
+    if (f != stdin) {
+        fclose(f);
+    }
+    rules_run_free(run);
+    return code;
+}
+
+static void show_explanation(const struct given *g, struct bytes line, struct bytes text)
+{
+    if (!g->json) {
+        fwrite(text.data, 1, text.size, stdout);
+        return;
+    }
+    json_error_t error;
+    json_t *result = json_loadb((const char *)line.data, line.size, 0, &error);
+    if (result == NULL) {
+        result = json_object();
+    }
+    json_object_set_new(result, "text", show_text(text));
+    show_json_line(result);
+}
+
+static int run_explain(const struct given *g)
+{
+    struct tool t;
+    struct errtext why;
+    struct buf lines;
+    struct buf out;
+    struct bytes line = {NULL, 0};
+    enum rules_language language = RULES_ENGLISH;
+    const char *name = given_value(g, "lang");
+    char *end = NULL;
+    errno = 0;
+    unsigned long long n = strtoull(g->arguments[2], &end, 10);
+    if (name != NULL && !rules_language_parse(bytes_text(name), &language)) {
+        return complain(EXIT_USAGE, "--lang is en, fr or nl");
+    }
+    if (errno != 0 || *end != '\0' || n == 0 || g->arguments[2][0] == '-') {
+        return complain(EXIT_USAGE, "N is the number of a result, from 1");
+    }
+    int code = tool_open(g, &t);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    buf_init(&lines, EXPLAIN_OUT_MAX);
+    buf_init(&out, EXPLAIN_OUT_MAX);
+    code = run_to(t.program, g->arguments[1], n, &lines, &line);
+    if (code == EXIT_DONE) {
+        err e = rules_explain_line(t.program, line, language, &out, &why);
+        code = failed(e) ? complain_err(e, &why) : EXIT_DONE;
+    }
+    if (code == EXIT_DONE) {
+        show_explanation(g, line, buf_bytes(&out));
+    }
+    buf_done(&lines);
+    buf_done(&out);
+    return tool_close(&t, code);
+}
+
+const struct command RULES_EXPLAIN = {
+    "rules explain",
+    "FILE EVENTS N",
+    3,
+    3,
+    "Runs events as 'rules run' does and tells result N to the person it concerns\n\n"
+    "What was decided and why, what was missing, what changed, and what was examined: by the\n"
+    "clauses of the contract, with their titles and values. N counts results from 1.",
+    EXPLAIN_OPTIONS,
+    "  concordat rules explain contracts/care.rules events.jsonl 7\n"
+    "  concordat rules explain --lang fr contracts/solar.rules events.jsonl 12\n"
+    "  concordat rules explain --lang nl --json contracts/care.rules events.jsonl 7 | jq -r "
+    ".text\n",
+    run_explain};

@@ -34,6 +34,7 @@ const struct command *const COMMANDS[] = {
     &RULES_RUN,
     &RULES_FMT,
     &RULES_MUTATE,
+    &RULES_EXPLAIN,
     &COMPLETION,
     NULL,
 };

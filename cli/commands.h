@@ -12,7 +12,7 @@ extern const struct command PARTY_ADD, KEY_ADD, KEY_REVOKE;
 extern const struct command SIGN, SUBMIT, IMPORT_READINGS;
 extern const struct command BALANCE, ROWS, STATEMENT, TRIAL_BALANCE, OUTCOME, WATCH, STATUS;
 extern const struct command RULES_CHECK, RULES_TEST, RULES_RUN;
-extern const struct command RULES_FMT, RULES_MUTATE;
+extern const struct command RULES_FMT, RULES_MUTATE, RULES_EXPLAIN;
 extern const struct command COMPLETION;
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/require.h"
 #include "rules/compile.h"
 #include "rules/program.h"
+#include "rules/span.h"
 
 /* One walk over the tokens. */
 struct mutation {
@@ -130,60 +131,13 @@ static void change_token(struct mutation *x, size_t i)
 
 /* ---- requires ---- */
 
-static bool opens(const struct token *t)
-{
-    return token_is(t, "(") || token_is(t, "[") || token_is(t, "{");
-}
-
-static bool closes(const struct token *t)
-{
-    return token_is(t, ")") || token_is(t, "]") || token_is(t, "}");
-}
-
-/* Does a statement's expression end before token i, which is outside all brackets? */
-static bool ends_expression(const struct rules_program *p, size_t i)
-{
-    static const char *const words[] = {
-        "clause", "let",    "require", "if",  "for",    "tally", "apportion", "clear", "transfer",
-        "issue",  "retire", "set",     "add", "remove", "emit",  "schedule",  "else"};
-    const struct token *t = &p->tokens[i];
-    if (t->kind == TOKEN_END || closes(t)) {
-        return true;
-    }
-    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
-        if (token_is(t, words[w]) && !token_is(&p->tokens[i - 1], ".")) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Each conjunct of the condition behind 'require' (token i) in turn becomes true. */
 static void change_require(struct mutation *x, size_t i)
 {
-    const struct token *tokens = x->p->tokens;
-    size_t end = i + 1;
-    size_t depth = 0;
-    bool whole = false; /* an || or ?: outside brackets: one condition */
-    for (; depth > 0 || !ends_expression(x->p, end); end++) {
-        if (tokens[end].kind == TOKEN_END) {
-            return;
-        }
-        depth += opens(&tokens[end]);
-        depth -= closes(&tokens[end]);
-        whole |= depth == 0 && (token_is(&tokens[end], "||") || token_is(&tokens[end], "?"));
-    }
-    size_t first = i + 1;
-    for (size_t at = first; at <= end; at++) {
-        if (at == end || (!whole && depth == 0 && token_is(&tokens[at], "&&"))) {
-            if (at > first) {
-                change(x, RULES_CHANGE_REQUIRE, first, at - 1, "true");
-            }
-            first = at + 1;
-        } else {
-            depth += opens(&tokens[at]);
-            depth -= closes(&tokens[at]);
-        }
+    struct span condition = span_condition(x->p, i);
+    struct span part;
+    for (uint32_t n = 0; span_conjunct(x->p, condition, n, &part); n++) {
+        change(x, RULES_CHANGE_REQUIRE, part.first, part.last - 1, "true");
     }
 }
 
