@@ -90,7 +90,9 @@ static int run_line(struct rules_run *run, const char *path, size_t number, stru
     struct errtext why;
     buf_clear(out);
     err e = rules_run_line(run, line, out, &why);
-    fwrite(out->data, 1, out->size, stdout);
+    if (out->size > 0) { /* a `given` prints nothing */
+        fwrite(out->data, 1, out->size, stdout);
+    }
     if (failed(e)) {
         fflush(stdout);
         fprintf(stderr, "%s:%zu: %s\n", path, number, why.text);
