@@ -210,6 +210,25 @@ static void set_hosts(const struct given *g, struct cert_spec *spec, const char 
     spec->addresses = addresses;
 }
 
+/* The holder's key: a new one, or with --renew the one in the file, because the ledger names a node
+ * by its key and a new certificate must carry the same. */
+static err holder_key(const struct given *g, const char *path, struct cert_key **ret,
+                      struct errtext *reterr)
+{
+    if (given_has(g, "renew")) {
+        return cert_key_read(path, ret, reterr);
+    }
+    make_way(g, path);
+    struct cert_key *key = cert_key_generate();
+    err e = cert_key_write(key, path, reterr);
+    if (failed(e)) {
+        cert_key_free(key);
+        return e;
+    }
+    *ret = key;
+    return err_ok();
+}
+
 static err issue(const struct given *g, const struct issuer *by, enum identity_kind kind,
                  const char *dir, struct errtext *reterr)
 {
@@ -229,14 +248,13 @@ static err issue(const struct given *g, const struct issuer *by, enum identity_k
     struct cert_spec spec = {
         .identity = &id, .not_before_s = now - DAY_S, .not_after_s = now + (int64_t)days * DAY_S};
     set_hosts(g, &spec, dns, addresses);
-    struct cert_key *key = cert_key_generate();
+    struct cert_key *key = NULL;
     struct cert *cert = NULL;
     snprintf(file, sizeof file, "%s.key", identity_kind_name(kind));
     join_path(path, dir, file);
-    make_way(g, path);
-    err e = cert_issue(&spec, (struct cert_issuer){by->ca, by->key}, key, &cert, reterr);
+    err e = holder_key(g, path, &key, reterr);
     if (!failed(e)) {
-        e = cert_key_write(key, path, reterr);
+        e = cert_issue(&spec, (struct cert_issuer){by->ca, by->key}, key, &cert, reterr);
     }
     if (!failed(e)) {
         snprintf(file, sizeof file, "%s.crt", identity_kind_name(kind));
@@ -269,7 +287,7 @@ static int run_issue(const struct given *g, enum identity_kind kind)
     if (!failed(e)) {
         e = issue(g, &by, kind, dir, &why);
     }
-    if (!failed(e) && kind == IDENTITY_NODE) {
+    if (!failed(e) && kind == IDENTITY_NODE && !given_has(g, "renew")) {
         join_path(path, dir, "head.key");
         e = write_sign_key(g, "tree-head key", path, &why);
     }
@@ -292,6 +310,7 @@ static const struct option NODE_OPTIONS[] = {
     {"dir", "DIR", "where the files go; made if absent", false},
     {"host", "NAME", "DNS name or address under which the node is reached", true},
     {"days", "N", "how long the certificate holds; default 825", false},
+    {"renew", NULL, "a new certificate for the key that is there", false},
     {"force", NULL, "replace keys that are there", false},
     {NULL, NULL, NULL, false},
 };
@@ -304,7 +323,9 @@ const struct command KEYGEN_NODE = {
     "Makes key and certificate of a node, and its tree-head key",
     NODE_OPTIONS,
     "  concordat keygen node ville --institution-dir keys/ville --dir node --host 127.0.0.1 \\\n"
-    "      --host ledger.ville.example\n",
+    "      --host ledger.ville.example\n"
+    "  concordat keygen node ville --institution-dir keys/ville --dir node --host 127.0.0.1 "
+    "--renew\n",
     run_node};
 
 static const struct option CLIENT_OPTIONS[] = {
@@ -312,6 +333,7 @@ static const struct option CLIENT_OPTIONS[] = {
     {"dir", "DIR", "where the files go; made if absent", false},
     {"officer", NULL, "a certificate for an officer", false},
     {"days", "N", "how long the certificate holds; default 825", false},
+    {"renew", NULL, "a new certificate for the key that is there", false},
     {"force", NULL, "replace keys that are there", false},
     {NULL, NULL, NULL, false},
 };

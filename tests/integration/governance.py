@@ -2,6 +2,8 @@
 """Parties, keys and contracts: who may decide what, and from when it holds."""
 import json
 import os
+import shutil
+import signal
 
 import harness
 from harness import check
@@ -58,6 +60,33 @@ def keys(bench):
     check("clause 0.2" in done.stdout, "the other key does")
 
 
+def renew(bench):
+    """A new certificate for the same key, read on SIGHUP; a certificate for another key is not."""
+    name = bench.nodes[1]
+    node, keys_dir = bench.lab.path(name, "node"), bench.lab.path(name, "keys")
+    certificate = os.path.join(node, "node.crt")
+    with open(certificate, encoding="utf-8") as f:
+        before = f.read()
+    bench.run("keygen", "node", name, "--institution-dir", keys_dir, "--dir", node, "--host",
+              "127.0.0.1", "--days", "20", "--renew")
+    with open(certificate, encoding="utf-8") as f:
+        check(f.read() != before, "keygen node --renew writes a new certificate")
+    os.kill(bench.lab.pid(name), signal.SIGHUP)
+    facts = bench.wait_alarm(name, "certificate-expiring")
+    check(facts["nodes"][1]["certificate_days_left"] in (19, 20), "it is in use after SIGHUP, and "
+          "status warns of its 20 days")
+    other = os.path.join(bench.folder, "other")
+    bench.run("keygen", "node", name, "--institution-dir", keys_dir, "--dir", other)
+    shutil.copy(os.path.join(other, "node.crt"), certificate)
+    os.kill(bench.lab.pid(name), signal.SIGHUP)
+    bench.wait_log(name, "was not reloaded, the old one stays in use")
+    check(bench.status(name)[1] is not None, "a certificate for another key is refused, the node serves")
+    with open(certificate, "w", encoding="utf-8") as f:
+        f.write(before)
+    os.kill(bench.lab.pid(name), signal.SIGHUP)
+    bench.wait_well()
+
+
 def settle_long_file(bench):
     """The long format, and a month closed to the cent: 300.125 Wh at 0.10 EUR/kWh."""
     path = os.path.join(bench.folder, "long.csv")
@@ -89,6 +118,7 @@ def main(bench, _args):
     keys(bench)
     settle_long_file(bench)
     bench.wait_level()
+    renew(bench)
 
 
 if __name__ == "__main__":

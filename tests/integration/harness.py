@@ -147,6 +147,23 @@ class Bench:
             time.sleep(0.3)
         raise AssertionError(f"the nodes are not level after {seconds} s: {heads}")
 
+    def wait_alarm(self, name, code, seconds=30):
+        deadline = time.time() + seconds
+        while time.time() < deadline:
+            _, facts = self.status(name)
+            if facts and any(a["code"] == code for a in facts["alarms"]):
+                return facts
+            time.sleep(0.2)
+        raise AssertionError(f"no alarm {code} at {name} in {seconds} s")
+
+    def wait_log(self, name, words, seconds=30):
+        deadline = time.time() + seconds
+        while time.time() < deadline:
+            if words in self.log(name):
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{name} did not say '{words}' in {seconds} s")
+
     def log(self, name):
         with open(self.lab.path(name, "log.txt"), errors="replace") as f:
             return f.read()
