@@ -7,13 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cursor.h"
 #include "base/log.h"
+#include "server/frames.h"
 #include "server/parts.h"
 #include "server/version.h"
 #include "storage/dir.h"
-
-enum { GOSSIP_VERSION = 1, GOSSIP_BYTES_MAX = 256 };
 
 void alarm_raise(struct node *n, enum alarm_code code, uint64_t node, const char *fmt, ...)
 {
@@ -138,27 +136,25 @@ static void compare_digest(struct node *n, const struct told *t)
 
 void gossip_receive(struct node *n, uint64_t from, struct bytes frame)
 {
-    struct cursor c = cursor_of(frame);
+    struct frame_gossip f;
     struct told *slot = gossip_of(n, from);
-    uint8_t version = cursor_u8(&c);
-    struct told t = {.id = from, .received_ns = loop_now_ns(n->loop)};
-    t.term = cursor_u64(&c);
-    t.height = cursor_u64(&c);
-    t.position = cursor_u64(&c);
-    cursor_copy(&c, t.digest, 32);
-    t.role = cursor_u8(&c);
-    t.draining = cursor_u8(&c) != 0;
-    t.disk_free_bytes = cursor_u64(&c);
-    t.sync_p99_us = cursor_u64(&c);
-    t.certificate_days_left = cursor_i64(&c);
-    struct bytes text = cursor_sized(&c, sizeof t.version - 1);
-    if (version != GOSSIP_VERSION || !cursor_done(&c) || slot == NULL) {
+    if (slot == NULL || !frame_gossip_read(frame, &f)) {
         return; /* A newer node tells more elsewhere; an older one nothing. */
     }
-    for (size_t i = 0; i < text.size; i++) {
-        bool plain = text.data[i] > ' ' && text.data[i] < 127;
-        t.version[i] = plain ? (char)text.data[i] : '?';
-    }
+    struct told t = {
+        .id = from,
+        .received_ns = loop_now_ns(n->loop),
+        .term = f.term,
+        .height = f.height,
+        .position = f.position,
+        .role = f.role,
+        .draining = f.draining,
+        .disk_free_bytes = f.disk_free_bytes,
+        .sync_p99_us = f.sync_p99_us,
+        .certificate_days_left = f.certificate_days_left,
+    };
+    memcpy(t.digest, f.digest, sizeof t.digest);
+    memcpy(t.version, f.version, sizeof t.version);
     *slot = t;
     compare_digest(n, &t);
 }

@@ -11,6 +11,7 @@
 #include "net/peer.h"
 #include "server/chain.h"
 #include "server/config.h"
+#include "server/frames.h"
 #include "server/inflight.h"
 #include "server/reads.h"
 #include "server/verify.h"
@@ -37,7 +38,7 @@ struct told {
     bool draining;
     uint64_t disk_free_bytes, sync_p99_us;
     int64_t certificate_days_left;
-    char version[32];
+    char version[GOSSIP_TEXT_MAX + 1];
 };
 
 enum alarm_code { ALARM_DIVERGED, ALARM_CLOCK, ALARM_PEER_LIES, ALARM_COUNT };

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/require.h"
 #include "crypto/random.h"
+#include "server/frames.h"
 #include "server/parts.h"
 
 static void unlink_wait(struct node *n, struct read_wait *w)
@@ -144,9 +145,9 @@ static void peer_read_ready(struct read_wait *w, const struct refusal *refusal)
 
 void reads_asked(struct node *n, uint64_t from, struct bytes frame)
 {
-    struct cursor c = cursor_of(frame);
-    uint64_t token = cursor_u64(&c);
-    if (!cursor_done(&c)) {
+    uint64_t token = 0;
+    if (!frame_read_read(frame, &token)) {
+        host_frame_refused(n, from, "a malformed read");
         return;
     }
     struct peer_read *r = mem_new(1, sizeof *r);
@@ -157,19 +158,20 @@ void reads_asked(struct node *n, uint64_t from, struct bytes frame)
 
 void reads_answered(struct node *n, uint64_t from, struct bytes frame)
 {
-    struct cursor c = cursor_of(frame);
-    uint64_t token = cursor_u64(&c);
-    uint8_t ok = cursor_u8(&c);
-    uint64_t height = cursor_u64(&c);
-    struct read_wait *w = find_token(n, token);
-    if (!cursor_done(&c) || w == NULL || w->state != READ_ASKED || w->asked != from) {
+    struct frame_ready f;
+    if (!frame_ready_read(frame, &f)) {
+        host_frame_refused(n, from, "a malformed answer to a read");
+        return;
+    }
+    struct read_wait *w = find_token(n, f.token);
+    if (w == NULL || w->state != READ_ASKED || w->asked != from) {
         return; /* Nobody but the leader that was asked may say what this read must see. */
     }
-    w->height = height;
+    w->height = f.height;
     w->state = READ_REACHING;
-    if (ok != 1) {
+    if (!f.ok) {
         settle(n, w, false);
-    } else if (ledger_head(n->ledger).height >= height) {
+    } else if (ledger_head(n->ledger).height >= f.height) {
         settle(n, w, true);
     }
 }

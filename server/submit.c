@@ -11,6 +11,7 @@
 #include "proto/block.h"
 #include "proto/envelope.h"
 #include "proto/service.h"
+#include "server/frames.h"
 #include "server/parts.h"
 
 /* ---- answers ---- */
@@ -496,14 +497,12 @@ void submit_cancel(struct grpc_call *call)
 
 void submit_forwarded(struct node *n, uint64_t from, struct bytes frame)
 {
-    struct cursor c = cursor_of(frame);
-    uint64_t token = cursor_u64(&c);
-    struct bytes envelope = cursor_bytes(&c, cursor_left(&c));
-    if (!cursor_ok(&c) || envelope.size == 0) {
+    struct frame_forward f;
+    if (!frame_forward_read(frame, &f)) {
         host_frame_refused(n, from, "a forward without an envelope");
         return;
     }
-    admit(n, envelope, (struct waiter){.peer = from, .token = token});
+    admit(n, f.envelope, (struct waiter){.peer = from, .token = f.token});
 }
 
 /* At most so many bytes, and no half character at the end. */
@@ -518,19 +517,18 @@ static int shown_size(struct bytes text, size_t most)
 
 void submit_refused(struct node *n, uint64_t from, struct bytes frame)
 {
-    struct cursor c = cursor_of(frame);
-    uint64_t token = cursor_u64(&c);
-    uint16_t reason = cursor_u16(&c);
-    uint8_t retry = cursor_u8(&c);
-    struct bytes text = cursor_bytes(&c, cursor_left(&c));
-    struct inflight *r = inflight_find_token(&n->inflight, token);
-    if (!cursor_ok(&c) || reason == REASON_NONE || retry > RETRY_NEVER || !utf8_valid(text) ||
-        r == NULL || r->forwarded_to != from) {
+    struct frame_refused f;
+    if (!frame_refused_read(frame, &f)) {
+        host_frame_refused(n, from, "a malformed refusal");
+        return;
+    }
+    struct inflight *r = inflight_find_token(&n->inflight, f.token);
+    if (r == NULL || r->forwarded_to != from) {
         return;
     }
     struct refusal no =
-        refusal_of((enum reason)reason, "%.*s", shown_size(text, 400), (const char *)text.data);
-    no.retry = (enum retry)retry;
+        refusal_of(f.reason, "%.*s", shown_size(f.text, 400), (const char *)f.text.data);
+    no.retry = f.retry;
     end_refused(n, r, &no);
 }
 

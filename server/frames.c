@@ -1,0 +1,82 @@
+#include "server/frames.h"
+
+#include "base/cursor.h"
+#include "base/utf8.h"
+
+bool frame_forward_read(struct bytes frame, struct frame_forward *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_forward f = {.token = cursor_u64(&c)};
+    f.envelope = cursor_bytes(&c, cursor_left(&c));
+    if (!cursor_done(&c) || f.envelope.size == 0) {
+        return false;
+    }
+    *ret = f;
+    return true;
+}
+
+bool frame_refused_read(struct bytes frame, struct frame_refused *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_refused f = {.token = cursor_u64(&c)};
+    uint16_t reason = cursor_u16(&c);
+    uint8_t retry = cursor_u8(&c);
+    f.text = cursor_bytes(&c, cursor_left(&c));
+    if (!cursor_done(&c) || reason == REASON_NONE || retry > RETRY_NEVER || !utf8_valid(f.text)) {
+        return false;
+    }
+    f.reason = (enum reason)reason;
+    f.retry = (enum retry)retry;
+    *ret = f;
+    return true;
+}
+
+bool frame_read_read(struct bytes frame, uint64_t *ret_token)
+{
+    struct cursor c = cursor_of(frame);
+    uint64_t token = cursor_u64(&c);
+    if (!cursor_done(&c)) {
+        return false;
+    }
+    *ret_token = token;
+    return true;
+}
+
+bool frame_ready_read(struct bytes frame, struct frame_ready *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_ready f = {.token = cursor_u64(&c)};
+    uint8_t ok = cursor_u8(&c);
+    f.height = cursor_u64(&c);
+    if (!cursor_done(&c) || ok > 1) {
+        return false;
+    }
+    f.ok = ok == 1;
+    *ret = f;
+    return true;
+}
+
+bool frame_gossip_read(struct bytes frame, struct frame_gossip *ret)
+{
+    struct cursor c = cursor_of(frame);
+    uint8_t version = cursor_u8(&c);
+    struct frame_gossip f = {.term = cursor_u64(&c)};
+    f.height = cursor_u64(&c);
+    f.position = cursor_u64(&c);
+    cursor_copy(&c, f.digest, sizeof f.digest);
+    f.role = cursor_u8(&c);
+    f.draining = cursor_u8(&c) != 0;
+    f.disk_free_bytes = cursor_u64(&c);
+    f.sync_p99_us = cursor_u64(&c);
+    f.certificate_days_left = cursor_i64(&c);
+    struct bytes text = cursor_sized(&c, GOSSIP_TEXT_MAX);
+    if (version != GOSSIP_VERSION || !cursor_done(&c)) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        bool plain = text.data[i] > ' ' && text.data[i] < 127;
+        f.version[i] = plain ? (char)text.data[i] : '?';
+    }
+    *ret = f;
+    return true;
+}

@@ -1,0 +1,36 @@
+/* Target: the frames between nodes that are not Raft's. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/require.h"
+#include "base/utf8.h"
+#include "server/frames.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct bytes frame = bytes_of(data, size);
+    struct frame_forward forward;
+    struct frame_refused refused;
+    struct frame_ready ready;
+    struct frame_gossip gossip;
+    uint64_t token = 0;
+    if (frame_forward_read(frame, &forward)) {
+        require(forward.envelope.size == size - 8);
+    }
+    if (frame_refused_read(frame, &refused)) {
+        require(refused.reason != REASON_NONE);
+        require(utf8_valid(refused.text));
+    }
+    if (frame_ready_read(frame, &ready)) {
+        require(size == 17);
+    }
+    if (frame_read_read(frame, &token)) {
+        require(size == 8);
+    }
+    if (frame_gossip_read(frame, &gossip)) {
+        require(gossip.version[GOSSIP_TEXT_MAX] == '\0');
+    }
+    return 0;
+}
