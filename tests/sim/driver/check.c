@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/driver/sim.h"
 
 static struct position *position_at(struct checker *k, uint64_t index)
 {

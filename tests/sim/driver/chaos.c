@@ -1,7 +1,7 @@
 /* Who disturbs: clients, operators, and what breaks. */
 #include <string.h>
 
-#include "tests/sim/sim.h"
+#include "tests/sim/driver/sim.h"
 
 /* ---- the parameters of a history ---- */
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/driver/sim.h"
 
 /* SplitMix64 (Steele, Lea, Flood 2014). */
 uint64_t sim_random(struct sim *s)

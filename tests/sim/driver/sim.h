@@ -7,8 +7,8 @@
  *     chaos.c  clients, operators, faults       world.c  random, time, events
  *     node.c   disk, links, state of a node     check.c  what must never happen
  *     sim.c    one history; the program */
-#ifndef TESTS_SIM_SIM_H
-#define TESTS_SIM_SIM_H
+#ifndef TESTS_SIM_DRIVER_SIM_H
+#define TESTS_SIM_DRIVER_SIM_H
 
 #include "consensus/driver.h"
 

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/require.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/driver/sim.h"
 
 /* ---- small things ---- */
 

@@ -1,6 +1,6 @@
 /* One history from a seed, and the program that runs many.
  *
- *   sim --seed S --count N [--off GUARD[,GUARD...]] [--expect-violation]
+ *   driver_sim --seed S --count N [--off GUARD[,GUARD...]] [--expect-violation]
  *       [--profile general|votes|disks] [--trace]
  *
  * Prints the seed of the first history that goes wrong, and exits 1. With --expect-violation it
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/driver/sim.h"
 
 /* ---- the loop ---- */
 
@@ -413,7 +413,7 @@ int main(int argc, char **argv)
     struct arguments a = {.seed = 1, .count = 1};
     struct stats total = {0};
     if (!parse(argc, argv, &a)) {
-        (void)fprintf(stderr, "usage: sim --seed S --count N [--off GUARD,...] "
+        (void)fprintf(stderr, "usage: driver_sim --seed S --count N [--off GUARD,...] "
                               "[--expect-violation] [--profile general|votes|disks] [--trace]\n");
         return 2;
     }
