@@ -234,10 +234,17 @@ enum {
     ACCOUNTS_CACHED_MAX = 1 << 18,    /* 300 bytes each: 75 MiB; others are read when touched */
     PARTIES_MAX = 1 << 16,            /* signers of one ledger, all in memory: 40 MiB with keys */
     CONTRACTS_MAX = 4096,             /* versions of all contracts, all compiled */
+    NODES_LIVE_MAX = 12,              /* rows in force: NODES_MAX less those that are leaving */
+    NODES_EVER_MAX = 1024,            /* ids of one ledger, none reused: two new ones a week for
+                                         ten years; 1 KiB of memory each */
+    VOTERS_MIN = INSTITUTIONS_MIN,    /* two voters survive nothing and cannot grow (trap T14) */
+    VOTERS_MAX = INSTITUTIONS_MAX,    /* more only cost latency */
     TIMERS_WAITING_MAX = 10000,       /* of one contract (rules 1, section 17) */
     RECORDS_ANSWER_BYTES_MAX = 1 << 20, /* records of one page: a quarter of a gRPC message */
     LEDGER_QUERY_ARENA_MAX = 128 << 20, /* one page of the largest rows */
 };
+static_assert((int)NODES_LIVE_MAX < (int)NODES_MAX, "a node may leave while another one comes");
+static_assert((int)VOTERS_MAX <= (int)NODES_LIVE_MAX, "all voters have a row");
 /* Changes of one block: three times REQUEST_BYTES_MAX, which bounds the text of its effects. Only a
  * contract that a majority deployed comes near. */
 #define OVERLAY_BYTES_MAX (UINT64_C(4) << 30)

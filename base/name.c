@@ -67,3 +67,38 @@ bool name_origin_valid(struct bytes origin)
     }
     return true;
 }
+
+static bool digits_port(struct bytes port)
+{
+    uint32_t value = 0;
+    if (port.size == 0 || port.size > 5 || port.data[0] == '0') {
+        return false;
+    }
+    for (size_t i = 0; i < port.size; i++) {
+        if (port.data[i] < '0' || port.data[i] > '9') {
+            return false;
+        }
+        value = value * 10 + (port.data[i] - '0');
+    }
+    return value <= UINT16_MAX;
+}
+
+bool name_address_valid(struct bytes address)
+{
+    size_t colon = address.size;
+    while (colon > 0 && address.data[colon - 1] != ':') {
+        colon--;
+    }
+    if (colon < 2 || address.size > ADDRESS_BYTES_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i + 1 < colon; i++) {
+        uint8_t c = address.data[i];
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '.' || c == '-' || c == '[' || c == ']' || c == ':';
+        if (!good) {
+            return false;
+        }
+    }
+    return digits_port(bytes_of(address.data + colon, address.size - colon));
+}

@@ -23,4 +23,8 @@ bool name_party_reserved(struct bytes name);
  * is "node", "client" or "officer", so that a certificate's URI reads in one way only. */
 bool name_origin_valid(struct bytes origin);
 
+/* host:port, the host being a DNS name, an IPv4 address or an IPv6 address in brackets: only its
+ * characters are checked, the resolver does the rest. At most ADDRESS_BYTES_MAX. Any thread. */
+bool name_address_valid(struct bytes address);
+
 #endif

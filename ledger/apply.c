@@ -516,6 +516,7 @@ const struct ledger_result *ledger_apply_finish(struct ledger *l)
     if (timers_changed) {
         timer_next_update(l);
     }
+    ap->result.nodes_changed = nodes_publish(&l->nodes);
     ap->result.head = l->head;
     ap->phase = APPLY_IDLE;
     return &ap->result;

@@ -10,8 +10,8 @@ static const struct kv_family FAMILIES[FAMILIES_COUNT] = {
     [FAMILY_ROWS] = {"rows", true},           [FAMILY_TIMERS] = {"timers", false},
     [FAMILY_REQUESTS] = {"requests", true},   [FAMILY_VOIDS] = {"voids", true},
     [FAMILY_BLOCKS] = {"blocks", false},      [FAMILY_RECORDS] = {"records", false},
-    [FAMILY_POSTINGS] = {"postings", false},  [FAMILY_LOCAL] = {"local", true},
-    [FAMILY_TRACES] = {"traces", false},
+    [FAMILY_POSTINGS] = {"postings", false},  [FAMILY_NODES] = {"nodes", false},
+    [FAMILY_LOCAL] = {"local", true},         [FAMILY_TRACES] = {"traces", false},
 };
 
 void ledger_kv_families(struct kv_options *options)

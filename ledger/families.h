@@ -16,6 +16,7 @@ enum ledger_family_number {
     FAMILY_BLOCKS,    /* blocks as applied, by height */
     FAMILY_RECORDS,   /* records with outcome and effects, by position */
     FAMILY_POSTINGS,  /* postings by account */
+    FAMILY_NODES,     /* the node table, with the nodes that were removed */
     FAMILIES_REPLICATED,
     /* this node's own */
     FAMILY_LOCAL = FAMILIES_REPLICATED, /* applied Raft index */

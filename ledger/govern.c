@@ -2,39 +2,70 @@
 
 #include <stdio.h>
 
-#include "base/name.h"
 #include "base/require.h"
 #include "base/utf8.h"
 #include "crypto/sign.h"
+#include "ledger/govern_deed.h"
 #include "ledger/outcome.h"
-#include "ledger/state.h"
 
-enum action { ACTION_NONE, ACTION_DEPLOY, ACTION_PARTY_ADD, ACTION_KEY_ADD, ACTION_KEY_REVOKE };
+#define ARG(name) (1u << ARG_##name)
+#define ARGS_NEW_NODE (ARG(NAME) | ARG(PEER) | ARG(CLIENT) | ARG(TRANSPORT) | ARG(HEAD))
 
-/* One action being decided. */
-struct deed {
-    struct ledger *l;
-    const struct request *request;
-    enum action action;
-    struct bytes text, party, key;
-    const char *institution; /* the one whose officer signs */
-    const char *clause;      /* NULL: accepted */
-    struct errtext why;
-    struct buf effects;
+/* Who must sign. */
+enum authority { BY_MAJORITY, BY_OFFICER };
+
+static const struct action_form {
+    const char *name;
+    enum govern_action action;
+    enum authority authority;
+    unsigned needed, optional; /* arguments */
+} ACTIONS[] = {
+    {"contract_deploy", ACTION_DEPLOY, BY_MAJORITY, ARG(TEXT), 0},
+    {"party_add", ACTION_PARTY_ADD, BY_OFFICER, ARG(PARTY) | ARG(KEY), 0},
+    {"key_add", ACTION_KEY_ADD, BY_OFFICER, ARG(PARTY) | ARG(KEY), 0},
+    {"key_revoke", ACTION_KEY_REVOKE, BY_OFFICER, ARG(PARTY) | ARG(KEY), 0},
+    {"node_add", ACTION_NODE_ADD, BY_MAJORITY, ARG(INSTITUTION) | ARGS_NEW_NODE, 0},
+    {"node_promote", ACTION_NODE_PROMOTE, BY_MAJORITY, ARG(NODE), 0},
+    {"node_demote", ACTION_NODE_DEMOTE, BY_MAJORITY, ARG(NODE), 0},
+    {"node_remove", ACTION_NODE_REMOVE, BY_MAJORITY, ARG(NODE), 0},
+    {"node_replace", ACTION_NODE_REPLACE, BY_MAJORITY, ARG(NODE) | ARGS_NEW_NODE, 0},
+    {"node_update", ACTION_NODE_UPDATE, BY_MAJORITY, ARG(NODE),
+     ARG(PEER) | ARG(CLIENT) | ARG(TRANSPORT_NEXT) | ARG(HEAD_NEXT)},
+};
+enum { ACTIONS_COUNT = sizeof(ACTIONS) / sizeof(ACTIONS[0]) };
+
+static const struct {
+    const char *name;
+    enum rules_arg_kind kind;
+    size_t size; /* 0: any */
+} ARGUMENTS[ARGS_COUNT] = {
+    [ARG_TEXT] = {"text", RULES_ARG_TEXT, 0},
+    [ARG_PARTY] = {"party", RULES_ARG_TEXT, 0},
+    [ARG_KEY] = {"key", RULES_ARG_OCTETS, SIGN_PUBLIC_SIZE},
+    [ARG_NODE] = {"node", RULES_ARG_INT, 0},
+    [ARG_INSTITUTION] = {"institution", RULES_ARG_TEXT, 0},
+    [ARG_NAME] = {"name", RULES_ARG_TEXT, 0},
+    [ARG_PEER] = {"peer", RULES_ARG_TEXT, 0},
+    [ARG_CLIENT] = {"client", RULES_ARG_TEXT, 0},
+    [ARG_TRANSPORT] = {"transport_key", RULES_ARG_OCTETS, 0},
+    [ARG_TRANSPORT_NEXT] = {"next_transport_key", RULES_ARG_OCTETS, 0},
+    [ARG_HEAD] = {"head_key", RULES_ARG_OCTETS, SIGN_PUBLIC_SIZE},
+    [ARG_HEAD_NEXT] = {"next_head_key", RULES_ARG_OCTETS, SIGN_PUBLIC_SIZE},
 };
 
-static enum action action_of(struct bytes name)
+static const struct action_form *form_of(enum govern_action action)
 {
-    static const struct {
-        const char *name;
-        enum action action;
-    } ACTIONS[] = {
-        {"contract_deploy", ACTION_DEPLOY},
-        {"party_add", ACTION_PARTY_ADD},
-        {"key_add", ACTION_KEY_ADD},
-        {"key_revoke", ACTION_KEY_REVOKE},
-    };
-    for (size_t i = 0; i < sizeof(ACTIONS) / sizeof(ACTIONS[0]); i++) {
+    for (size_t i = 0; i < ACTIONS_COUNT; i++) {
+        if (ACTIONS[i].action == action) {
+            return &ACTIONS[i];
+        }
+    }
+    return NULL;
+}
+
+enum govern_action deed_action(struct bytes name)
+{
+    for (size_t i = 0; i < ACTIONS_COUNT; i++) {
         if (bytes_equal(name, bytes_text(ACTIONS[i].name))) {
             return ACTIONS[i].action;
         }
@@ -44,11 +75,10 @@ static enum action action_of(struct bytes name)
 
 int64_t govern_cost(struct bytes action)
 {
-    return action_of(action) == ACTION_DEPLOY ? DEPLOY_STEPS : 1000;
+    return deed_action(action) == ACTION_DEPLOY ? DEPLOY_STEPS : 1000;
 }
 
-__attribute__((format(printf, 3, 4))) static void reject(struct deed *d, const char *clause,
-                                                         const char *fmt, ...)
+void deed_reject(struct deed *d, const char *clause, const char *fmt, ...)
 {
     d->clause = clause;
     va_list args;
@@ -57,75 +87,96 @@ __attribute__((format(printf, 3, 4))) static void reject(struct deed *d, const c
     va_end(args);
 }
 
-/* Reads one argument into the deed; false if its name or kind is not what the action takes. */
-static bool argument_take(struct deed *d, const struct rules_arg *arg)
+/* ---- arguments ---- */
+
+static const char *kind_expected(enum rules_arg_kind kind)
 {
-    static const struct {
-        const char *name;
-        enum rules_arg_kind kind;
-        bool of_deploy;
-        size_t member;
-    } ARGUMENTS[] = {
-        {"text", RULES_ARG_TEXT, true, offsetof(struct deed, text)},
-        {"party", RULES_ARG_TEXT, false, offsetof(struct deed, party)},
-        {"key", RULES_ARG_OCTETS, false, offsetof(struct deed, key)},
-    };
+    switch (kind) {
+    case RULES_ARG_TEXT:
+        return "string";
+    case RULES_ARG_OCTETS:
+        return "bytes";
+    case RULES_ARG_INT:
+        return "int";
+    case RULES_ARG_NONE:
+    case RULES_ARG_BOOL:
+    case RULES_ARG_DATE:
+        break;
+    }
+    require(false); /* no action takes another kind */
+    return "?";
+}
+
+/* Reads one argument into the deed; false if its name or kind is not what the action takes. */
+static bool argument_take(struct deed *d, const struct action_form *form,
+                          const struct rules_arg *arg)
+{
     int size = (int)(arg->name.size < 64 ? arg->name.size : 64);
-    for (size_t i = 0; i < sizeof(ARGUMENTS) / sizeof(ARGUMENTS[0]); i++) {
+    for (unsigned i = 0; i < ARGS_COUNT; i++) {
         if (!bytes_equal(arg->name, bytes_text(ARGUMENTS[i].name)) ||
-            ARGUMENTS[i].of_deploy != (d->action == ACTION_DEPLOY)) {
+            ((form->needed | form->optional) & (1u << i)) == 0) {
             continue;
         }
-        struct bytes *member = (struct bytes *)((char *)d + ARGUMENTS[i].member);
-        if (member->data != NULL) {
-            reject(d, "0.1", "args.%s: given twice", ARGUMENTS[i].name);
+        if (d->args[i].data != NULL) {
+            deed_reject(d, "0.1", "args.%s: given twice", ARGUMENTS[i].name);
             return false;
         }
         if (arg->kind != ARGUMENTS[i].kind) {
-            reject(d, "0.1", "args.%s: %s expected", ARGUMENTS[i].name,
-                   arg->kind == RULES_ARG_TEXT ? "bytes" : "string");
+            deed_reject(d, "0.1", "args.%s: %s expected", ARGUMENTS[i].name,
+                        kind_expected(ARGUMENTS[i].kind));
             return false;
         }
-        *member = arg->bytes.data == NULL ? bytes_of("", 0) : arg->bytes;
+        if (ARGUMENTS[i].size != 0 && arg->bytes.size != ARGUMENTS[i].size) {
+            deed_reject(d, "0.1", "args.%s: %zu bytes expected", ARGUMENTS[i].name,
+                        ARGUMENTS[i].size);
+            return false;
+        }
+        bool empty = arg->kind == RULES_ARG_INT || arg->bytes.data == NULL;
+        d->args[i] = empty ? bytes_of("", 0) : arg->bytes;
+        d->node = arg->kind == RULES_ARG_INT ? arg->number : d->node;
         return true;
     }
-    reject(d, "0.1", "args.%.*s: not declared", size, (const char *)arg->name.data);
+    deed_reject(d, "0.1", "args.%.*s: not declared", size, (const char *)arg->name.data);
     return false;
 }
 
-static bool arguments_read(struct deed *d, struct bytes args)
+bool deed_arguments(struct deed *d, struct bytes args)
 {
+    const struct action_form *form = form_of(d->action);
     size_t at = 0;
+    require(form != NULL);
     for (;;) {
         struct rules_arg arg;
         bool more = false;
         if (failed(rules_args_next(args, &at, &arg, &more))) {
-            reject(d, "0.1", "args: not an Args message");
+            deed_reject(d, "0.1", "args: not an Args message");
             return false;
         }
         if (!more) {
             break;
         }
-        if (!argument_take(d, &arg)) {
+        if (!argument_take(d, form, &arg)) {
             return false;
         }
     }
-    if (d->action == ACTION_DEPLOY) {
-        if (d->text.data == NULL) {
-            reject(d, "0.1", "args.text: missing");
+    for (unsigned i = 0; i < ARGS_COUNT; i++) {
+        if ((form->needed & (1u << i)) != 0 && d->args[i].data == NULL) {
+            deed_reject(d, "0.1", "args.%s: missing", ARGUMENTS[i].name);
+            return false;
         }
-        return d->text.data != NULL;
-    }
-    if (d->party.data == NULL || d->key.data == NULL) {
-        reject(d, "0.1", "args.%s: missing", d->party.data == NULL ? "party" : "key");
-        return false;
-    }
-    if (d->key.size != SIGN_PUBLIC_SIZE) {
-        reject(d, "0.1", "args.key: %d bytes expected", SIGN_PUBLIC_SIZE);
-        return false;
     }
     return true;
 }
+
+bool deed_key_taken(const struct deed *d, const uint8_t key[32])
+{
+    uint8_t id[32];
+    const struct ledger_key *found = NULL;
+    sign_key_id(key, id);
+    return parties_find_key(&d->l->parties, id, &found) != NULL;
+}
+
+/* ---- signers ---- */
 
 /* Institutions that signed with a governance key. Each has one party for all its keys, and no party
  * signs twice, so counting signers counts institutions. */
@@ -138,13 +189,13 @@ static uint32_t governance_signers(const struct deed *d)
     return count;
 }
 
-static bool deploy_authorised(struct deed *d)
+static bool majority_authorised(struct deed *d)
 {
     uint32_t needed = threshold_count(THRESHOLD_MAJORITY, d->l->genesis->institution_count);
     uint32_t signers = governance_signers(d);
     if (signers < needed) {
-        reject(d, "0.2", "signed by governance keys of %u institutions; %u are needed", signers,
-               needed);
+        deed_reject(d, "0.2", "signed by governance keys of %u institutions; %u are needed",
+                    signers, needed);
         return false;
     }
     return true;
@@ -161,126 +212,20 @@ static bool officer_authorised(struct deed *d)
             return true;
         }
     }
-    reject(d, "0.2", "on_behalf must be an officer or governance key: ledger.INSTITUTION.NAME");
+    deed_reject(d, "0.2",
+                "on_behalf must be an officer or governance key: ledger.INSTITUTION.NAME");
     return false;
 }
 
-static bool key_taken(const struct deed *d)
-{
-    uint8_t id[32];
-    sign_key_id(d->key.data, id);
-    const struct ledger_key *key = NULL;
-    return parties_find_key(&d->l->parties, id, &key) != NULL;
-}
-
-static void effect_party(struct deed *d, const char *name, const char *clause)
-{
-    buf_printf(&d->effects, "[[\"%s\",\"%s\",0,", name, clause);
-    json_put_string(&d->effects, d->party);
-    buf_put_u8(&d->effects, ',');
-    json_put_string(&d->effects, bytes_text(d->institution));
-    buf_put_u8(&d->effects, ',');
-    json_put_hex(&d->effects, d->key);
-    buf_put_text(&d->effects, "]]");
-}
-
-static void party_add(struct deed *d)
-{
-    struct parties *parties = &d->l->parties;
-    if (!name_party_valid(d->party) || name_party_reserved(d->party)) {
-        reject(d, "2.2", "not a party name, or one that the ledger keeps for itself");
-        return;
-    }
-    if (parties_find(parties, d->party) != NULL) {
-        reject(d, "2.1", "the party exists; key_add adds a key");
-        return;
-    }
-    if (parties->by_name.count >= PARTIES_MAX) {
-        reject(d, "2.3", "the ledger has %d parties", PARTIES_MAX);
-        return;
-    }
-    if (key_taken(d)) {
-        reject(d, "3.4", "the key is a party's already");
-        return;
-    }
-    uint64_t height = d->l->apply.head.height;
-    char name[NAME_BYTES_MAX + 1] = {0};
-    memcpy(name, d->party.data, d->party.size);
-    struct party form = {.kind = PARTY_PLAIN,
-                         .added_height = height,
-                         .name = name,
-                         .institution = (char *)(uintptr_t)d->institution};
-    struct party *party = parties_add(parties, &form);
-    parties_add_key(parties, party, d->key.data, height);
-    parties_put(parties, d->l->batch, party);
-    effect_party(d, "party_add", "2");
-}
-
-/* The party of a key action, which must be the officer's institution's. Parties of officers and
- * governance keys are changed by proposals, not here. */
-static struct party *party_own(struct deed *d)
-{
-    struct party *party = parties_find(&d->l->parties, d->party);
-    if (party == NULL || party->kind != PARTY_PLAIN) {
-        reject(d, "3.1", "there is no such party");
-        return NULL;
-    }
-    if (strcmp(party->institution, d->institution) != 0) {
-        reject(d, "3.2", "the party belongs to %s", party->institution);
-        return NULL;
-    }
-    return party;
-}
-
-static void key_add(struct deed *d)
-{
-    struct party *party = party_own(d);
-    if (party == NULL) {
-        return;
-    }
-    if (party->key_count == PARTY_KEYS_MAX) {
-        reject(d, "3.3", "the party has %d keys, revoked ones included", PARTY_KEYS_MAX);
-        return;
-    }
-    if (key_taken(d)) {
-        reject(d, "3.4", "the key is a party's already");
-        return;
-    }
-    parties_add_key(&d->l->parties, party, d->key.data, d->l->apply.head.height);
-    parties_put(&d->l->parties, d->l->batch, party);
-    effect_party(d, "key_add", "3");
-}
-
-static void key_revoke(struct deed *d)
-{
-    struct party *party = party_own(d);
-    if (party == NULL) {
-        return;
-    }
-    size_t index = 0;
-    while (index < party->key_count &&
-           memcmp(party->keys[index].public_key, d->key.data, SIGN_PUBLIC_SIZE) != 0) {
-        index++;
-    }
-    if (index == party->key_count) {
-        reject(d, "4.1", "the party has no such key");
-        return;
-    }
-    if (party->keys[index].revoked_height != 0) {
-        reject(d, "4.2", "the key is revoked already");
-        return;
-    }
-    parties_revoke_key(party, index, d->l->apply.head.height);
-    parties_put(&d->l->parties, d->l->batch, party);
-    effect_party(d, "key_revoke", "4");
-}
+/* ---- decisions ---- */
 
 static void deploy(struct deed *d)
 {
     static const char *const CLAUSES[] = {"1", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6"};
     const struct ledger_contract *contract = NULL;
-    enum deploy_end end = contracts_deploy(&d->l->contracts, d->text, d->l->apply.head.height,
-                                           d->l->batch, &contract, &d->why);
+    enum deploy_end end =
+        contracts_deploy(&d->l->contracts, d->args[ARG_TEXT], d->l->apply.head.height, d->l->batch,
+                         &contract, &d->why);
     require((size_t)end < sizeof(CLAUSES) / sizeof(CLAUSES[0]));
     if (end != DEPLOY_OK) {
         d->clause = CLAUSES[end];
@@ -298,20 +243,21 @@ static void deploy(struct deed *d)
 static void decide(struct deed *d, const struct event *event)
 {
     if (d->action == ACTION_NONE) {
-        reject(d, "0.1", "event: '%.*s' is not declared", (int)event->action.size,
-               (const char *)event->action.data);
+        deed_reject(d, "0.1", "event: '%.*s' is not declared", (int)event->action.size,
+                    (const char *)event->action.data);
         return;
     }
-    if (!arguments_read(d, event->args)) {
+    if (!deed_arguments(d, event->args)) {
         return;
     }
-    if (!(d->action == ACTION_DEPLOY ? deploy_authorised(d) : officer_authorised(d))) {
+    bool majority = form_of(d->action)->authority == BY_MAJORITY;
+    if (!(majority ? majority_authorised(d) : officer_authorised(d))) {
         return;
     }
     if (event->has_legal_date && event->legal_date != d->l->apply.day) {
         char day[11];
         rules_day_print(d->l->apply.day, day);
-        reject(d, "0.3", "the legal date is %s", day);
+        deed_reject(d, "0.3", "the legal date is %s", day);
         return;
     }
     switch (d->action) {
@@ -322,13 +268,24 @@ static void decide(struct deed *d, const struct event *event)
         deploy(d);
         break;
     case ACTION_PARTY_ADD:
-        party_add(d);
+        govern_party_add(d);
         break;
     case ACTION_KEY_ADD:
-        key_add(d);
+        govern_key_add(d);
         break;
     case ACTION_KEY_REVOKE:
-        key_revoke(d);
+        govern_key_revoke(d);
+        break;
+    case ACTION_NODE_ADD:
+    case ACTION_NODE_PROMOTE:
+    case ACTION_NODE_DEMOTE:
+    case ACTION_NODE_REMOVE:
+    case ACTION_NODE_REPLACE:
+    case ACTION_NODE_UPDATE:
+        govern_node_check(d);
+        if (d->clause == NULL) {
+            govern_node_make(d);
+        }
         break;
     }
 }
@@ -348,7 +305,7 @@ void govern_apply(struct ledger *l, const struct request *request, const struct 
 {
     require(l != NULL);
     require(request->governance);
-    struct deed d = {.l = l, .request = request, .action = action_of(event->action)};
+    struct deed d = {.l = l, .request = request, .action = deed_action(event->action)};
     buf_init(&d.effects, 4096);
     decide(&d, event);
     require(!d.effects.overflow);

@@ -210,6 +210,7 @@ struct ledger_result {
     size_t applied_count;
     uint64_t position_first;                            /* of the block's records */
     uint64_t accepted, rejected, faults, voids, timers; /* counts */
+    bool nodes_changed;                                 /* ledger_nodes tells something new */
 };
 
 /* Starts applying a block. An err leaves the ledger as it was and means that the log itself is
@@ -431,15 +432,58 @@ struct ledger_institution {
 
 const struct ledger_institution *ledger_institutions(const struct ledger *l, size_t *ret_count);
 
+/* What the institutions want a node to be. The Raft configuration follows; numbers are stored. */
+enum ledger_wish {
+    LEDGER_WISH_STANDBY = 1, /* receives the log, has no vote */
+    LEDGER_WISH_VOTER = 2,
+    LEDGER_WISH_REMOVED = 3, /* history: takes no part, its id is never given again */
+};
+
 struct ledger_node {
-    uint64_t id; /* Raft id */
+    uint64_t id; /* Raft id, never reused */
     struct bytes institution, name;
     struct bytes peer_address, client_address;      /* host:port */
     struct bytes transport_key, transport_key_next; /* SPKI DER; next may be empty */
     struct bytes head_key, head_key_next;           /* Ed25519; next may be empty */
+    enum ledger_wish wish;
+    uint64_t successor;                     /* removed by a replacement: the new node; else 0 */
+    uint64_t added_height, changed_height;  /* blocks; 0: genesis */
 };
 
+/* The nodes in force, by id: every row but the removed ones. Views last until the next finish. */
 const struct ledger_node *ledger_nodes(const struct ledger *l, size_t *ret_count);
+
+/* All rows, the removed ones included, by id. Views last until the next finish. */
+const struct ledger_node *ledger_nodes_ever(const struct ledger *l, size_t *ret_count);
+
+/* The row of an id, also of a removed node, or NULL. The view lasts until the next finish. */
+const struct ledger_node *ledger_node_find(const struct ledger *l, uint64_t id);
+
+/* What a request asks of the node table. */
+enum ledger_node_deed {
+    LEDGER_NODE_NOTHING, /* it is about something else, or does not decode */
+    LEDGER_NODE_ADD,
+    LEDGER_NODE_PROMOTE,
+    LEDGER_NODE_DEMOTE,
+    LEDGER_NODE_REMOVE,
+    LEDGER_NODE_REPLACE,
+    LEDGER_NODE_UPDATE,
+    LEDGER_NODE_SEVERAL, /* more than one of these in one request */
+};
+
+struct ledger_node_ask {
+    enum ledger_node_deed deed;
+    uint64_t id;                 /* of the node concerned; ADD: 0 */
+    bool refused;                /* by the table as it is; `why` says so */
+    char why[LEDGER_TEXT_MAX];
+};
+
+/* What the envelope asks of the node table, and whether the table as it is would reject it. For a
+ * leader that refuses what would only become a recorded rejection; arguments and signatures are
+ * left to the apply. Not between begin and finish of a block that changes nodes: then it may see
+ * them already. */
+void ledger_node_asked(const struct ledger *l, struct bytes envelope, struct arena *a,
+                       struct ledger_node_ask *ret);
 
 struct ledger_key {
     uint8_t public_key[32];

@@ -36,29 +36,6 @@ static void institutions_make(struct ledger *l)
     }
 }
 
-static void nodes_make(struct ledger *l)
-{
-    static const uint8_t NONE[32];
-    const struct genesis *g = l->genesis;
-    l->nodes = arena_new(&l->arena, g->node_count + 1, sizeof(*l->nodes));
-    for (uint32_t i = 0; i < g->node_count; i++) {
-        const struct node_entry *from = &g->nodes[i];
-        l->nodes[i] = (struct ledger_node){
-            .id = from->id,
-            .institution = from->institution,
-            .name = from->name,
-            .peer_address = from->peer_address,
-            .client_address = from->client_address,
-            .transport_key = from->transport_key,
-            .transport_key_next = from->next_transport_key,
-            .head_key = bytes_of(from->head_key, sizeof(from->head_key)),
-        };
-        if (memcmp(from->next_head_key, NONE, sizeof(NONE)) != 0) {
-            l->nodes[i].head_key_next = bytes_of(from->next_head_key, sizeof(from->next_head_key));
-        }
-    }
-}
-
 static err registry_make(struct ledger *l, struct errtext *reterr)
 {
     struct buf lines;
@@ -89,7 +66,6 @@ static err genesis_read(struct ledger *l, struct bytes genesis, struct errtext *
                         l->zone);
     }
     institutions_make(l);
-    nodes_make(l);
     return registry_make(l, reterr);
 }
 
@@ -161,10 +137,24 @@ static err found_contracts(struct ledger *l, struct errtext *reterr)
 static err found(struct ledger *l, struct bytes genesis, struct errtext *reterr)
 {
     found_parties(l);
+    nodes_found(&l->nodes, l->genesis, l->batch);
     TRY(found_contracts(l, reterr));
     l->head = (struct ledger_head){.time_ns = l->genesis->created_ns};
     kv_batch_put(l->batch, l->kv, FAMILY_META, bytes_text(GENESIS_KEY), genesis);
     head_put(l, &l->head, 0);
+    TRY(kv_commit(l->kv, l->batch, true, reterr));
+    kv_batch_clear(l->batch);
+    return err_ok();
+}
+
+/* A state written before the table was part of it has the nodes of genesis. */
+static err load_nodes(struct ledger *l, struct errtext *reterr)
+{
+    TRY(nodes_load(&l->nodes, reterr));
+    if (l->nodes.count > 0) {
+        return err_ok();
+    }
+    nodes_found(&l->nodes, l->genesis, l->batch);
     TRY(kv_commit(l->kv, l->batch, true, reterr));
     kv_batch_clear(l->batch);
     return err_ok();
@@ -175,6 +165,7 @@ static err load(struct ledger *l, struct errtext *reterr)
     TRY(head_load(l, reterr));
     TRY(parties_load(&l->parties, reterr));
     TRY(contracts_load(&l->contracts, reterr));
+    TRY(load_nodes(l, reterr));
     return accounts_check(&l->accounts, reterr);
 }
 
@@ -206,6 +197,7 @@ static void prepare(struct ledger *l, struct kv *kv)
     rows_init(&l->timers, kv, FAMILY_TIMERS, seed);
     l->timers.cached = false;
     parties_init(&l->parties, kv, seed);
+    nodes_init(&l->nodes, kv);
     buf_init(&l->key, ROW_BYTES_MAX);
     buf_init(&l->value, 2 * (size_t)ROW_BYTES_MAX);
     buf_init(&l->record, RECORD_BYTES_MAX);
@@ -252,6 +244,7 @@ void ledger_close(struct ledger *l)
     rows_done(&l->rows);
     rows_done(&l->timers);
     parties_done(&l->parties);
+    nodes_done(&l->nodes);
     rules_registry_free(l->registry);
     verifier_free(l->verifier);
     kv_batch_free(l->batch);
@@ -317,8 +310,26 @@ const struct ledger_institution *ledger_institutions(const struct ledger *l, siz
 const struct ledger_node *ledger_nodes(const struct ledger *l, size_t *ret_count)
 {
     require(l != NULL);
-    *ret_count = l->genesis->node_count;
-    return l->nodes;
+    *ret_count = l->nodes.live_count;
+    return l->nodes.live;
+}
+
+const struct ledger_node *ledger_nodes_ever(const struct ledger *l, size_t *ret_count)
+{
+    require(l != NULL);
+    *ret_count = l->nodes.ever_count;
+    return l->nodes.ever;
+}
+
+const struct ledger_node *ledger_node_find(const struct ledger *l, uint64_t id)
+{
+    require(l != NULL);
+    for (size_t i = 0; i < l->nodes.ever_count; i++) {
+        if (l->nodes.ever[i].id == id) {
+            return &l->nodes.ever[i];
+        }
+    }
+    return NULL;
 }
 
 bool ledger_party_find(const struct ledger *l, struct bytes name, struct ledger_party *ret)

@@ -28,8 +28,8 @@ void json_put_string(struct buf *out, struct bytes text)
 void json_put_hex(struct buf *out, struct bytes octets)
 {
     require(out != NULL);
-    require(octets.size <= 64);
-    char text[2 * 64 + 1];
+    require(octets.size <= SPKI_BYTES_MAX);
+    char text[2 * SPKI_BYTES_MAX + 1];
     hex_encode(octets, text);
     buf_printf(out, "\"%s\"", text);
 }

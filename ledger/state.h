@@ -7,6 +7,7 @@
 #include "ledger/contracts.h"
 #include "ledger/families.h"
 #include "ledger/ledger.h"
+#include "ledger/nodes.h"
 #include "ledger/parties.h"
 #include "ledger/request.h"
 #include "ledger/rows.h"
@@ -60,7 +61,6 @@ struct ledger {
     uint8_t id[32];
     const char *zone;
     struct ledger_institution *institutions;
-    struct ledger_node *nodes;
     struct rules_registry *registry;
     struct verifier *verifier;
     struct ledger_head head;
@@ -70,6 +70,7 @@ struct ledger {
     struct rows rows, timers;
     struct parties parties;
     struct contracts contracts;
+    struct nodes nodes;
     struct rules_store store;
     struct buf key, value, record; /* scratch of whoever writes one entry */
     struct apply apply;

@@ -44,43 +44,6 @@ static err keys_check(const uint8_t (*keys)[32], uint32_t count, const char *pat
     return err_ok();
 }
 
-static bool digits_port(struct bytes port)
-{
-    uint32_t value = 0;
-    if (port.size == 0 || port.size > 5 || port.data[0] == '0') {
-        return false;
-    }
-    for (size_t i = 0; i < port.size; i++) {
-        if (port.data[i] < '0' || port.data[i] > '9') {
-            return false;
-        }
-        value = value * 10 + (port.data[i] - '0');
-    }
-    return value <= UINT16_MAX;
-}
-
-/* host:port, the host being a DNS name, an IPv4 address or an IPv6 address in brackets: only its
- * characters are checked, the resolver does the rest. */
-static bool address_valid(struct bytes address)
-{
-    size_t colon = address.size;
-    while (colon > 0 && address.data[colon - 1] != ':') {
-        colon--;
-    }
-    if (colon < 2 || address.size > ADDRESS_BYTES_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i + 1 < colon; i++) {
-        uint8_t c = address.data[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '.' || c == '-' || c == '[' || c == ']' || c == ':';
-        if (!good) {
-            return false;
-        }
-    }
-    return digits_port(bytes_of(address.data + colon, address.size - colon));
-}
-
 static bool institution_known(const struct genesis *g, struct bytes name)
 {
     for (uint32_t i = 0; i < g->institution_count; i++) {
@@ -141,7 +104,7 @@ static err node_check(const struct genesis *g, uint32_t at, struct errtext *rete
     if (!name_party_valid(n->name)) {
         return err_fail(reterr, ERR_INVALID, "name: not the name of a node");
     }
-    if (!address_valid(n->peer_address) || !address_valid(n->client_address)) {
+    if (!name_address_valid(n->peer_address) || !name_address_valid(n->client_address)) {
         return err_fail(reterr, ERR_INVALID, "address: not host:port");
     }
     if (n->transport_key.size == 0 || key_absent(n->head_key)) {

@@ -17,7 +17,7 @@
 static const char *const CONTRACTS[] = {"tests/unit/ledger/bank.rules",
                                         "tests/unit/ledger/clock.rules"};
 enum { BLOCKS = 12 };
-#define GOLDEN_STATE "70a4a0ff09b4995faacf29cd1efe50f8da6b6a62a8b0c7fe5d040403a918e4c2"
+#define GOLDEN_STATE "66a6c780551bf1875dc4f914d56a313a9532e3b486add8c8111d8af42f0310ed"
 #define GOLDEN_DIGEST "5cfd735c02fb132a2b1a094cbf4addfd827761f5b7f509d2be194a403f520d72"
 
 static int up(void **state)
