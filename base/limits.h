@@ -147,12 +147,16 @@ enum {
     READS_MAX = 16384,                /* queries that wait for a confirmed term */
     ARENA_SLACK = 8192,               /* rounding of what an arena holds besides its main content */
     CHAIN_ENTRIES_MAX = 32,           /* blocks kept in memory to be applied; more are read back */
+    ALARMS_RAISED_MAX = 64,           /* (code, node) pairs: four of each node of the table */
+    LEADERS_KEPT = 16,                /* terms whose leader is remembered, to name it in alarms */
     CATCH_UP_BLOCKS = 64,             /* a node further behind says so instead of answering */
 };
 #define APPLY_SLICE_NS (UINT64_C(5) * 1000000)       /* then the loop turns: heartbeats go first */
 #define SUBMIT_TIMEOUT_NS (UINT64_C(30) * 1000000000) /* then a waiting client hears UNKNOWN */
 #define READ_TIMEOUT_NS (UINT64_C(5) * 1000000000)    /* several elections */
 #define CLOCK_AHEAD_NS_MAX (UINT64_C(2) * 1000000000) /* of a block over the voters' median clock */
+/* 2200-01-01: no honest clock says more, and calendars and timers count on below it. */
+#define BLOCK_TIME_NS_MAX (UINT64_C(7258118400) * 1000000000)
 #define ALARM_CLOCK_NS (UINT64_C(60) * 1000000000)    /* then the clock is well again */
 #define GOSSIP_NS (UINT64_C(1) * 1000000000)          /* how old a figure in status may be */
 #define DRAIN_NS (UINT64_C(10) * 1000000000)          /* SIGTERM: calls in flight get this long */

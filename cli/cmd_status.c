@@ -114,6 +114,7 @@ static json_t *status_json(const struct status_reply *r)
     json_object_set_new(j, "clock", show_time_json(r->clock_ns));
     json_object_set_new(j, "uptime_ms", json_integer((json_int_t)r->uptime_ms));
     json_object_set_new(j, "draining", json_boolean(r->draining));
+    json_object_set_new(j, "void_blocks", json_integer((json_int_t)r->void_blocks));
     return j;
 }
 
@@ -169,6 +170,10 @@ static void print_status(const struct status_reply *r)
     printf("state      height %llu, %llu records, last block %s\n",
            (unsigned long long)r->at.height, (unsigned long long)r->at.size, time);
     printf("digest     %s\n", digest);
+    if (r->void_blocks > 0) {
+        printf("void       %llu committed entr%s no block (see docs/OPERATING.md)\n",
+               (unsigned long long)r->void_blocks, r->void_blocks == 1 ? "y was" : "ies were");
+    }
     printf("quorum     %u of %u voters answer, %u needed; survives %u more failure%s\n\n",
            r->voters_reachable, r->voters, r->quorum, r->failures_survived,
            r->failures_survived == 1 ? "" : "s");

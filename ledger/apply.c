@@ -19,21 +19,58 @@
  * the ledger's; 0.1 to 0.6 are the language's. */
 #define CLAUSE_ATOMIC "0.7"
 
-static err block_check(const struct ledger *l, const struct block *block, struct errtext *reterr)
+static err block_check(const struct ledger_block_facts *last, const struct block *block,
+                       struct errtext *reterr)
 {
-    if (block->height != l->head.height + 1) {
+    if (block->height != last->height + 1) {
         return err_fail(reterr, ERR_CONFLICT, "the log holds block %llu after block %llu",
-                        (unsigned long long)block->height, (unsigned long long)l->head.height);
+                        (unsigned long long)block->height, (unsigned long long)last->height);
     }
-    if (memcmp(block->previous, l->head.block_hash, sizeof(block->previous)) != 0) {
+    if (memcmp(block->previous, last->hash, sizeof(block->previous)) != 0) {
         return err_fail(reterr, ERR_CONFLICT, "block %llu does not name the block before it",
                         (unsigned long long)block->height);
     }
-    if (block->time_ns <= l->head.time_ns) {
+    if (block->time_ns <= last->time_ns) {
         return err_fail(reterr, ERR_CONFLICT, "block %llu is not later than the block before it",
                         (unsigned long long)block->height);
     }
+    if (block->time_ns >= BLOCK_TIME_NS_MAX) {
+        return err_fail(reterr, ERR_CONFLICT, "block %llu is stamped after the year 2199",
+                        (unsigned long long)block->height);
+    }
     return err_ok();
+}
+
+static struct ledger_block_facts facts_of(const struct ledger_head *head)
+{
+    struct ledger_block_facts facts = {.height = head->height, .time_ns = head->time_ns};
+    memcpy(facts.hash, head->block_hash, sizeof(facts.hash));
+    return facts;
+}
+
+err ledger_block_follows(const struct ledger_block_facts *last, struct bytes wire,
+                         struct ledger_block_facts *ret, struct errtext *reterr)
+{
+    require(last != NULL);
+    require(ret != NULL);
+    struct arena a;
+    struct block *block;
+    arena_init(&a, BLOCK_ARENA_MAX + EVENTS_MAX * 32 + ARENA_SLACK);
+    err e = block_decode(wire, &a, &block, reterr);
+    if (!failed(e)) {
+        e = block_check(last, block, reterr);
+    }
+    if (!failed(e)) {
+        uint8_t(*hashes)[32] = arena_new(&a, block->envelope_count + 1, sizeof *hashes);
+        for (uint32_t i = 0; i < block->envelope_count; i++) {
+            envelope_request_hash(block->envelopes[i], hashes[i]);
+        }
+        ret->height = block->height;
+        ret->time_ns = block->time_ns;
+        block_hash(block, (const uint8_t(*)[32])hashes, ret->hash);
+    }
+    arena_done(&a);
+    return e;
 }
 
 err ledger_apply_begin(struct ledger *l, const struct ledger_input *input, struct errtext *reterr)
@@ -45,7 +82,8 @@ err ledger_apply_begin(struct ledger *l, const struct ledger_input *input, struc
     arena_reset(&ap->arena);
     struct block *block = NULL;
     TRY(block_decode(input->block, &ap->arena, &block, reterr));
-    TRY(block_check(l, block, reterr));
+    const struct ledger_block_facts last = facts_of(&l->head);
+    TRY(block_check(&last, block, reterr));
     ap->input = *input;
     ap->block = block;
     ap->hashes = arena_new(&ap->arena, block->envelope_count + 1, 32);

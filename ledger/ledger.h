@@ -213,9 +213,11 @@ struct ledger_result {
     bool nodes_changed;                                 /* ledger_nodes tells something new */
 };
 
-/* Starts applying a block. An err leaves the ledger as it was and means that the log itself is
- * wrong, so the node must stop: INVALID, LIMIT, UNSUPPORTED: no block. CONFLICT: height, previous
- * hash or time do not follow the last block. */
+/* Starts applying a block. An err leaves the ledger as it was and means that the entry is a *void
+ * block*: it is a function of the entry and the last block alone, so every node finds the same, and
+ * ledger_apply_void is due. INVALID, LIMIT, UNSUPPORTED (any version but BLOCK_VERSION): no block.
+ * CONFLICT: height, previous hash or time do not follow the last block, or the time is beyond
+ * BLOCK_TIME_NS_MAX. Faults of this machine (disk, memory) are never reported here: they die. */
 err ledger_apply_begin(struct ledger *l, const struct ledger_input *input,
                        struct errtext *reterr) ERR_MUST_USE;
 
@@ -227,6 +229,27 @@ bool ledger_apply_step(struct ledger *l, uint32_t event_budget);
 /* Writes the block in one batch (not synced: the log is) and makes it visible. The result lives in
  * the ledger until the next begin. */
 const struct ledger_result *ledger_apply_finish(struct ledger *l);
+
+/* Passes over a committed entry that ledger_apply_begin refused: no height, no record, no effect;
+ * the Raft index counts as applied, and the entry as a void block. Not synced, like finish. */
+void ledger_apply_void(struct ledger *l, uint64_t raft_index);
+
+/* The committed entries that were void blocks, ever. */
+struct ledger_void_blocks {
+    uint64_t count, last_index; /* Raft index of the last one */
+};
+struct ledger_void_blocks ledger_void_blocks(const struct ledger *l);
+
+/* What is cheap to know of an entry of the log before it is applied. */
+struct ledger_block_facts {
+    uint64_t height, time_ns;
+    uint8_t hash[32];
+};
+
+/* Is this entry a block that follows the one described by `last`? The same judgement as
+ * ledger_apply_begin's, for what is appended and not applied yet. Pure; hashes the whole block. */
+err ledger_block_follows(const struct ledger_block_facts *last, struct bytes block,
+                         struct ledger_block_facts *ret, struct errtext *reterr) ERR_MUST_USE;
 
 /* begin, all steps, finish. */
 err ledger_block_apply(struct ledger *l, const struct ledger_input *input,

@@ -163,6 +163,7 @@ static err load_nodes(struct ledger *l, struct errtext *reterr)
 static err load(struct ledger *l, struct errtext *reterr)
 {
     TRY(head_load(l, reterr));
+    TRY(void_blocks_load(l, reterr));
     TRY(parties_load(&l->parties, reterr));
     TRY(contracts_load(&l->contracts, reterr));
     TRY(load_nodes(l, reterr));

@@ -65,6 +65,7 @@ struct ledger {
     struct verifier *verifier;
     struct ledger_head head;
     uint64_t applied_index;
+    struct ledger_void_blocks void_blocks;
     uint64_t timer_next_ns; /* UINT64_MAX: no timer waits */
     struct accounts accounts;
     struct rows rows, timers;
@@ -99,6 +100,9 @@ void effects_apply(struct ledger *l, const struct effects_of *of, const struct r
 /* The stored head, and the batch that carries it. */
 void head_put(struct ledger *l, const struct ledger_head *head, uint64_t raft_index);
 err head_load(struct ledger *l, struct errtext *reterr) ERR_MUST_USE;
+
+/* The stored count of void blocks. */
+err void_blocks_load(struct ledger *l, struct errtext *reterr) ERR_MUST_USE;
 
 /* Recomputes timer_next_ns. */
 void timer_next_update(struct ledger *l);

@@ -272,6 +272,7 @@ static const struct shape_field FIELDS_status_reply[] = {
     F_VALUE(status_reply, clock_ns),
     F_VALUE(status_reply, uptime_ms),
     F_VALUE(status_reply, draining),
+    F_VALUE(status_reply, void_blocks),
 };
 SHAPE(status_reply, concordat__v1__status_reply__descriptor);
 

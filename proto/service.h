@@ -265,6 +265,7 @@ struct status_reply {
     size_t alarm_count;
     uint64_t clock_ns, uptime_ms;
     bool draining;
+    uint64_t void_blocks;
 };
 
 /* ---- grpc/health/v1/health.proto ---- */

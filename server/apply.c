@@ -54,6 +54,25 @@ static struct verify_job *make_checks(struct node *n, const struct block *block)
     return job;
 }
 
+/* An honest leader's stamp is at most CLOCK_AHEAD_NS_MAX over the voters' median, and this node may
+ * be half a median away: what is further ahead is said aloud, and followed all the same, for one
+ * node's clock decides nothing (docs/adr/0005-void-blocks.md). */
+static void check_stamp(struct node *n, const struct chained *b, const struct block *block)
+{
+    uint64_t now = clock_wall_ns(&n->clock);
+    if (b->term != n->term || n->role == CONSENSUS_LEADER || block->time_ns <= now ||
+        block->time_ns - now <= CLOCK_AHEAD_NS_MAX) {
+        return;
+    }
+    uint64_t leader = host_leader_of(n, b->term);
+    const struct ledger_node *row = node_row(n, leader);
+    alarm_raise(n, ALARM_BLOCK_EARLY, leader,
+                "node %llu of %.*s stamped a block %llu ms ahead of this node's clock",
+                (unsigned long long)leader, row == NULL ? 1 : (int)row->institution.size,
+                row == NULL ? "?" : (const char *)row->institution.data,
+                (unsigned long long)((block->time_ns - now) / NS_PER_MS));
+}
+
 /* Sends a block's signatures to the workers. What cannot be queued is verified by the apply. */
 static void start_check(struct node *n, struct chained *b)
 {
@@ -63,6 +82,9 @@ static void start_check(struct node *n, struct chained *b)
     require(b->entry != NULL);
     arena_init(&a, BLOCK_ARENA_MAX + ARENA_SLACK);
     err e = block_decode(entry_bytes(b->entry), &a, &block, &why);
+    if (!failed(e)) {
+        check_stamp(n, b, block);
+    }
     if (failed(e) || block->envelope_count == 0) {
         b->checked = true;
         arena_done(&a);
@@ -120,20 +142,48 @@ static struct chained *checked_block(struct node *n)
     return b->checked ? b : NULL;
 }
 
-static void finish_block(struct node *n)
+/* The entry that was out is in the state. */
+static void entry_applied(struct node *n)
 {
-    const struct ledger_result *r = ledger_apply_finish(n->ledger);
     uint64_t index = n->applying.index;
     entry_unref(n->applying.entry);
     n->applying = (struct consensus_next){0};
     n->applying_begun = false;
-    gossip_note(n, &r->head);
     chain_drop(&n->chain, index);
     consensus_applied(n->consensus, index);
+    loop_post(n->loop, &n->pump_task);
+}
+
+static void finish_block(struct node *n)
+{
+    const struct ledger_result *r = ledger_apply_finish(n->ledger);
+    gossip_note(n, &r->head);
+    entry_applied(n);
     submit_settle(n, r);
     reads_reached(n);
     watch_wake(n);
-    loop_post(n->loop, &n->pump_task);
+}
+
+/* What was committed is no block: every node finds the same and passes over it. Stopping instead
+ * would let one hostile leader stop all nodes, and again at each start. */
+static void pass_void(struct node *n, const char *why)
+{
+    uint64_t term = n->applying.term;
+    uint64_t leader = host_leader_of(n, term);
+    const struct ledger_node *row = node_row(n, leader);
+    struct bytes name = row == NULL ? bytes_text("a leader not known") : row->name;
+    alarm_raise(n, ALARM_VOID_BLOCK, leader,
+                "entry %llu, proposed in term %llu by %.*s, is no block of this ledger: %s",
+                (unsigned long long)n->applying.index, (unsigned long long)term, (int)name.size,
+                (const char *)name.data, why);
+    ledger_apply_void(n->ledger, n->applying.index);
+    entry_applied(n);
+    reads_reached(n);
+    /* What this node built on it, if it is the one, is void as well. */
+    n->tail.known = false;
+    for (size_t i = 0; i < n->chain.count; i++) {
+        chain_at(&n->chain, i)->judged = false;
+    }
 }
 
 /* Applies the block that is out, for at most the rest of this slice; true: it is finished. */
@@ -152,9 +202,8 @@ static bool apply_some(struct node *n, uint64_t until_ns)
         };
         err e = ledger_apply_begin(n->ledger, &input, &why);
         if (failed(e)) {
-            node_fail(n, "entry %llu of the log is no block of this ledger: %s",
-                      (unsigned long long)n->applying.index, why.text);
-            return false;
+            pass_void(n, why.text);
+            return true;
         }
         n->applying_begun = true;
     }
@@ -215,46 +264,42 @@ void apply_init(struct node *n)
     loop_task_init(&n->apply_task, apply_task, n);
 }
 
-static err block_facts(struct bytes wire, uint64_t *ret_height, uint64_t *ret_time_ns,
-                       uint8_t ret_hash[32], struct errtext *reterr)
+/* Judges a block that is appended, once; an err means that its bytes cannot be had. */
+static err judge(struct node *n, struct chained *b, const struct ledger_block_facts *last,
+                 struct errtext *reterr)
 {
-    struct arena a;
-    struct block *block;
-    arena_init(&a, BLOCK_ARENA_MAX + EVENTS_MAX * 32 + ARENA_SLACK);
-    err e = block_decode(wire, &a, &block, reterr);
-    if (!failed(e)) {
-        uint8_t(*hashes)[32] = arena_new(&a, block->envelope_count, sizeof *hashes);
-        for (uint32_t i = 0; i < block->envelope_count; i++) {
-            envelope_request_hash(block->envelopes[i], hashes[i]);
-        }
-        block_hash(block, (const uint8_t(*)[32])hashes, ret_hash);
-        *ret_height = block->height;
-        *ret_time_ns = block->time_ns;
-    }
-    arena_done(&a);
-    return e;
-}
-
-err apply_tail(struct node *n, uint64_t *ret_height, uint64_t *ret_time_ns, uint8_t ret_hash[32],
-               struct errtext *reterr)
-{
-    struct chained *b = chain_last(&n->chain);
-    if (b == NULL) {
-        struct ledger_head head = ledger_head(n->ledger);
-        *ret_height = head.height;
-        *ret_time_ns = head.time_ns;
-        memcpy(ret_hash, head.block_hash, 32);
+    struct errtext why;
+    struct buf data;
+    if (b->judged) {
         return err_ok();
     }
-    if (b->entry != NULL) {
-        return block_facts(entry_bytes(b->entry), ret_height, ret_time_ns, ret_hash, reterr);
-    }
-    struct buf data;
     buf_init(&data, BLOCK_BYTES_MAX);
-    err e = logstore_read(n->log, b->index, &data, reterr);
-    if (!failed(e)) {
-        e = block_facts(buf_bytes(&data), ret_height, ret_time_ns, ret_hash, reterr);
+    err e = b->entry == NULL ? logstore_read(n->log, b->index, &data, reterr) : err_ok();
+    if (err_is(e, ERR_LIMIT)) {
+        b->judged = true; /* longer than a block can be */
+        b->follows = false;
+        e = err_ok();
+    } else if (!failed(e)) {
+        struct bytes wire = b->entry == NULL ? buf_bytes(&data) : entry_bytes(b->entry);
+        b->follows = !failed(ledger_block_follows(last, wire, &b->facts, &why));
+        b->judged = true;
     }
     buf_done(&data);
     return e;
+}
+
+err apply_tail(struct node *n, struct ledger_block_facts *ret, struct errtext *reterr)
+{
+    struct ledger_head head = ledger_head(n->ledger);
+    struct ledger_block_facts last = {.height = head.height, .time_ns = head.time_ns};
+    memcpy(last.hash, head.block_hash, sizeof last.hash);
+    for (size_t i = 0; i < n->chain.count; i++) {
+        struct chained *b = chain_at(&n->chain, i);
+        TRY(judge(n, b, &last, reterr));
+        if (b->follows) {
+            last = b->facts;
+        }
+    }
+    *ret = last;
+    return err_ok();
 }

@@ -91,6 +91,12 @@ struct chained *chain_find(const struct chain *c, uint64_t index)
     return NULL;
 }
 
+struct chained *chain_at(const struct chain *c, size_t i)
+{
+    require(i < c->count);
+    return *slot(c, i);
+}
+
 struct chained *chain_last(const struct chain *c)
 {
     return c->count == 0 ? NULL : *slot(c, c->count - 1);

@@ -4,7 +4,7 @@
  *    log:      ... [applied] | b7  b8  b9   <- appended; a new leader may cut the end off
  *                              ^ front: applied next
  *
- * The last one is what a leader builds on. Loop thread only. */
+ * The last valid one is what a leader builds on. Loop thread only. */
 #ifndef SERVER_CHAIN_H
 #define SERVER_CHAIN_H
 
@@ -18,6 +18,8 @@ struct chained {
     bool *verified;          /* owned, one an envelope; NULL: none verified */
     bool checking;           /* a worker has its signatures */
     bool checked;            /* the verdicts are in */
+    bool judged, follows;    /* known whether it is a block that follows the last valid one */
+    struct ledger_block_facts facts; /* follows: of this block */
     bool gone;               /* cut off while checking: freed when the worker is done */
 };
 
@@ -39,6 +41,9 @@ void chain_drop(struct chain *c, uint64_t index);
 
 /* The block at this index, or NULL. */
 struct chained *chain_find(const struct chain *c, uint64_t index);
+
+/* The oldest but i, i < count. */
+struct chained *chain_at(const struct chain *c, size_t i);
 
 /* The newest, or NULL. */
 struct chained *chain_last(const struct chain *c);

@@ -3,39 +3,13 @@
  *
  *   u8 version | u64 term | u64 height | u64 position | 32 digest | u8 role | u8 draining
  *   | u64 disk free | u64 sync p99 us | i64 certificate days left | u32 size, version text */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "server/frames.h"
 #include "server/parts.h"
 #include "server/version.h"
 #include "storage/dir.h"
-
-void alarm_raise(struct node *n, enum alarm_code code, uint64_t node, const char *fmt, ...)
-{
-    struct raised *r = &n->raised[code];
-    bool first = r->since_ns == 0;
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(r->text, sizeof r->text, fmt, ap);
-    va_end(ap);
-    r->node = node;
-    r->last_ns = clock_wall_ns(&n->clock);
-    if (first) {
-        r->since_ns = r->last_ns;
-        log_error("alarm: %s", r->text);
-    }
-}
-
-void alarm_expire(struct node *n)
-{
-    struct raised *r = &n->raised[ALARM_CLOCK];
-    if (r->since_ns != 0 && clock_wall_ns(&n->clock) - r->last_ns > ALARM_CLOCK_NS) {
-        r->since_ns = 0;
-    }
-}
 
 struct told *gossip_of(struct node *n, uint64_t id)
 {
@@ -127,7 +101,13 @@ void gossip_note(struct node *n, const struct ledger_head *head)
 static void compare_digest(struct node *n, const struct told *t)
 {
     const struct reached *r = &n->reached[t->height % CATCH_UP_BLOCKS];
-    if (t->height > 0 && r->height == t->height && memcmp(t->digest, r->digest, 32) != 0) {
+    if (t->height == 0 || r->height != t->height) {
+        return;
+    }
+    if (memcmp(t->digest, r->digest, 32) == 0) {
+        /* The digest is a chain: equal now, it is equal all the way down. */
+        alarm_clear(n, ALARM_DIVERGED, t->id);
+    } else {
         alarm_raise(n, ALARM_DIVERGED, t->id,
                     "node %llu has another digest than this node at height %llu",
                     (unsigned long long)t->id, (unsigned long long)t->height);

@@ -69,6 +69,7 @@ static void host_write(void *ctx, struct consensus_job *job)
         die("the log refuses a write of %u entries: %s", job->count, err_name(e.code));
     }
     if (job->kind == CONSENSUS_JOB_ENTRIES) {
+        n->appended = true;
         apply_appended(n, job);
     }
 }
@@ -161,6 +162,12 @@ static void host_restored(void *ctx, const struct consensus_snapshot *s)
         (unsigned long long)s->index);
 }
 
+static void note_leader(struct node *n, uint64_t term, uint64_t leader)
+{
+    n->leaders[term % LEADERS_KEPT].term = term;
+    n->leaders[term % LEADERS_KEPT].leader = leader;
+}
+
 /* Acts upon a change of role or term, outside the driver. */
 static void state_changed(struct loop_task *task)
 {
@@ -173,6 +180,9 @@ static void state_changed(struct loop_task *task)
         submit_leadership_lost(n);
         reads_fail_all(n);
     }
+    if (n->role == CONSENSUS_LEADER) {
+        note_leader(n, n->term, n->id);
+    }
     if (led || n->role == CONSENSUS_LEADER) {
         log_info("%s of term %llu", consensus_role_name(n->role), (unsigned long long)n->term);
     }
@@ -180,6 +190,23 @@ static void state_changed(struct loop_task *task)
     n->term_seen = n->term;
     n->tail.known = false;
     loop_post(n->loop, &n->pump_task);
+}
+
+/* Only the leader of the present term appends. The driver's own hint may be of an earlier one. */
+static void note_appender(struct node *n, uint64_t from)
+{
+    struct consensus_status s;
+    if (n->appended) {
+        n->appended = false;
+        consensus_status(n->consensus, &s);
+        note_leader(n, s.term, from);
+    }
+}
+
+uint64_t host_leader_of(const struct node *n, uint64_t term)
+{
+    bool known = term != 0 && n->leaders[term % LEADERS_KEPT].term == term;
+    return known ? n->leaders[term % LEADERS_KEPT].leader : 0;
 }
 
 static void arm_timer(struct node *n)
@@ -227,7 +254,9 @@ void host_receive(struct node *n, uint64_t from, struct bytes frame)
     if (n->failure[0] != '\0') {
         return;
     }
+    n->appended = false;
     err e = consensus_receive(n->consensus, from, frame, &why);
+    note_appender(n, from);
     if (err_is(e, ERR_CONFLICT)) {
         alarm_raise(n, ALARM_PEER_LIES, from, "node %llu contradicts what is committed: %s",
                     (unsigned long long)from, why.text);
@@ -335,6 +364,7 @@ static err start_driver(struct node *n, const struct logstore_recovered *r, stru
         .applied = ledger_applied_index(n->ledger),
     };
     random_bytes(&options.seed, sizeof options.seed);
+    n->term = n->term_seen = r->term; /* until the driver tells another one */
     err e = read_log(n, r, list, reterr);
     if (!failed(e)) {
         e = consensus_open(&host, &options, &disk, &n->consensus, reterr);

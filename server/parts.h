@@ -41,7 +41,16 @@ struct told {
     char version[GOSSIP_TEXT_MAX + 1];
 };
 
-enum alarm_code { ALARM_DIVERGED, ALARM_CLOCK, ALARM_PEER_LIES, ALARM_COUNT };
+enum alarm_code {
+    ALARM_DIVERGED,      /* another digest than ours at one height */
+    ALARM_CLOCK,         /* our own clock runs ahead of the voters' */
+    ALARM_PEER_LIES,     /* contradicts what is committed */
+    ALARM_VOID_BLOCK,    /* led while an entry was committed that is no block */
+    ALARM_BLOCK_EARLY,   /* stamped a block ahead of our clock */
+    ALARM_LOG_DAMAGED,   /* found on this node's disk */
+    ALARM_STATE_DAMAGED,
+    ALARM_COUNT,
+};
 
 /* A digest this node reached, to be compared with what others say of that height. */
 struct reached {
@@ -51,9 +60,10 @@ struct reached {
 
 /* An alarm that an event raised; those that follow from figures are computed for each status. */
 struct raised {
-    uint64_t since_ns; /* wall clock; 0: not raised */
+    uint64_t since_ns; /* wall clock; 0: a free place */
     uint64_t last_ns;  /* wall clock of the last time it was raised */
-    uint64_t node;     /* whom it is about */
+    enum alarm_code code;
+    uint64_t node; /* whom it is about; 0: nobody knows */
     char text[256];
 };
 
@@ -88,6 +98,10 @@ struct node {
     struct buf packet; /* encoding of the packet under way */
     uint64_t clock_ms; /* last answer of now_ms: never goes back */
     uint64_t frames_refused;
+    bool appended; /* the frame just received made the log longer */
+    struct {
+        uint64_t term, leader;
+    } leaders[LEADERS_KEPT]; /* by term modulo their number */
 
     /* apply.c */
     struct chain chain;
@@ -103,8 +117,8 @@ struct node {
     struct buf block; /* encoding of the block under way */
     struct tail {     /* the last block of the log, as far as this leader made it */
         bool known;
-        uint64_t index, term, height, time_ns;
-        uint8_t hash[32];
+        uint64_t index, term;
+        struct ledger_block_facts block;
     } tail;
 
     /* reads.c */
@@ -120,7 +134,7 @@ struct node {
     struct told told[NODES_MAX];
     struct reached reached[CATCH_UP_BLOCKS];     /* by height modulo their number */
     struct loop_timer second_timer, drain_timer; /* node.c */
-    struct raised raised[ALARM_COUNT];
+    struct raised raised[ALARMS_RAISED_MAX]; /* alarms.c */
     uint64_t disk_free_bytes;
 
     uint16_t client_port;
@@ -150,14 +164,16 @@ void host_frame_refused(struct node *n, uint64_t from, const char *why);
 bool host_leads(const struct node *n);
 /* The leader's id as far as known, 0 if none or itself unreachable. */
 uint64_t host_leader(const struct node *n);
+/* Who led this term, if this node knew it and it is not too long ago; else 0. */
+uint64_t host_leader_of(const struct node *n, uint64_t term);
 
 /* ---- apply.c ---- */
 void apply_init(struct node *n);
 /* Blocks were appended to the log: their signatures go to the workers. */
 void apply_appended(struct node *n, const struct consensus_job *job);
-/* Hash and height of the last block in the log, on which the next one builds. */
-err apply_tail(struct node *n, uint64_t *ret_height, uint64_t *ret_time_ns, uint8_t ret_hash[32],
-               struct errtext *reterr) ERR_MUST_USE;
+/* The last valid block of the log, on which the next one builds: entries that are appended and not
+ * applied are judged as the apply will judge them. NOT_FOUND: one is not on this disk yet. */
+err apply_tail(struct node *n, struct ledger_block_facts *ret, struct errtext *reterr) ERR_MUST_USE;
 
 /* ---- submit.c ---- */
 void submit_init(struct node *n);
@@ -186,10 +202,21 @@ void gossip_note(struct node *n, const struct ledger_head *head);
 void gossip_describe_self(struct node *n);
 void gossip_receive(struct node *n, uint64_t from, struct bytes frame);
 struct told *gossip_of(struct node *n, uint64_t id);
+
+/* ---- alarms.c ---- */
+/* Raises the alarm of this code about this node, or renews it: one a pair. */
 void alarm_raise(struct node *n, enum alarm_code code, uint64_t node, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* Its cause is provably gone. Harmless when it is not raised. */
+void alarm_clear(struct node *n, enum alarm_code code, uint64_t node);
 /* Takes back what mends itself: a clock that is right again. The others stay for a person. */
 void alarm_expire(struct node *n);
+/* "void-block", and what mends it; static texts. */
+const char *alarm_name(enum alarm_code code);
+const char *alarm_remedy(enum alarm_code code);
+/* The height that the voters have reached: the median of what they say, and at least our own, so
+ * that no single node can make others look late. */
+uint64_t gossip_height(struct node *n, const struct consensus_status *s);
 
 /* ---- watch.c ---- */
 void watch_init(struct node *n);

@@ -8,7 +8,7 @@
 #include "proto/service.h"
 #include "server/parts.h"
 
-enum { ALARMS_MAX = 64, CERTIFICATE_WARN_DAYS = 30 };
+enum { ALARMS_MAX = ALARMS_RAISED_MAX + 4 * NODES_MAX + 1, CERTIFICATE_WARN_DAYS = 30 };
 
 /* A status under construction. */
 struct report {
@@ -145,18 +145,11 @@ static void alarm_node(struct report *p, const struct node_status *s)
 
 static void alarm_raised(struct report *p)
 {
-    static const struct {
-        const char *code, *remedy;
-    } known[ALARM_COUNT] = {
-        [ALARM_DIVERGED] = {"digest-differs", "stop both nodes' writes and compare their ledgers"},
-        [ALARM_CLOCK] = {"clock-ahead", "synchronise the clock of this node (chrony, ntpd)"},
-        [ALARM_PEER_LIES] = {"log-contradicted", "stop that node and examine its disk"},
-    };
-    for (size_t i = 0; i < ALARM_COUNT; i++) {
-        if (p->n->raised[i].since_ns != 0) {
-            add_alarm(p, p->n->raised[i].node, known[i].code, p->n->raised[i].text,
-                      known[i].remedy);
-            p->r->alarms[p->r->alarm_count - 1].since_ns = p->n->raised[i].since_ns;
+    for (size_t i = 0; i < ALARMS_RAISED_MAX; i++) {
+        const struct raised *r = &p->n->raised[i];
+        if (r->since_ns != 0 && p->r->alarm_count < ALARMS_MAX) {
+            add_alarm(p, r->node, alarm_name(r->code), r->text, alarm_remedy(r->code));
+            p->r->alarms[p->r->alarm_count - 1].since_ns = r->since_ns;
         }
     }
 }
@@ -211,11 +204,8 @@ static void make_status(struct node *n, struct arena *a, struct status_reply *r)
     memcpy(r->at.digest, head.digest, 32);
     memcpy(r->ledger_id, ledger_id(n->ledger), 32);
     gossip_describe_self(n);
-    for (size_t i = 0; i < NODES_MAX; i++) {
-        bool fresh = n->told[i].id != 0;
-        p.leader_height =
-            fresh && n->told[i].height > p.leader_height ? n->told[i].height : p.leader_height;
-    }
+    p.leader_height = gossip_height(n, &p.s);
+    r->void_blocks = ledger_void_blocks(n->ledger).count;
     for (size_t i = 0; i < count; i++) {
         describe_node(&p, &rows[i], &r->nodes[i]);
     }

@@ -213,7 +213,7 @@ static err find_tail(struct node *n, struct errtext *reterr)
     if (n->tail.known && n->tail.index == index && n->tail.term == n->term) {
         return err_ok();
     }
-    TRY(apply_tail(n, &n->tail.height, &n->tail.time_ns, n->tail.hash, reterr));
+    TRY(apply_tail(n, &n->tail.block, reterr));
     n->tail.index = index;
     n->tail.term = n->term;
     n->tail.known = true;
@@ -234,12 +234,12 @@ static enum consensus_answer propose(struct node *n, struct inflight *first, uin
         memcpy(hashes[i], r->request_hash, 32);
     }
     struct block block = {
-        .height = n->tail.height + 1,
-        .time_ns = block_stamp(n, n->tail.time_ns),
+        .height = n->tail.block.height + 1,
+        .time_ns = block_stamp(n, n->tail.block.time_ns),
         .envelopes = envelopes,
         .envelope_count = count,
     };
-    memcpy(block.previous, n->tail.hash, 32);
+    memcpy(block.previous, n->tail.block.hash, 32);
     buf_clear(&n->block);
     block_encode(&block, &n->block);
     require(!n->block.overflow);
@@ -250,9 +250,12 @@ static enum consensus_answer propose(struct node *n, struct inflight *first, uin
         n->tail = (struct tail){.known = true,
                                 .index = ret->index,
                                 .term = ret->term,
-                                .height = block.height,
-                                .time_ns = block.time_ns};
-        block_hash(&block, (const uint8_t(*)[32])hashes, n->tail.hash);
+                                .block = {.height = block.height, .time_ns = block.time_ns}};
+        block_hash(&block, (const uint8_t(*)[32])hashes, n->tail.block.hash);
+        struct chained *own = chain_last(&n->chain);
+        require(own != NULL && own->index == ret->index);
+        own->judged = own->follows = true;
+        own->facts = n->tail.block;
     }
     arena_done(&a);
     return answer;
@@ -267,15 +270,15 @@ static void pump(struct loop_task *task)
         if (n->queue_first == NULL && !timer_due(n)) {
             return;
         }
+        if (n->chain.count >= BLOCKS_PROPOSED_MAX) {
+            return; /* The apply posts this task again. */
+        }
         err e = find_tail(n, &why);
         if (err_is(e, ERR_NOT_FOUND)) {
             return; /* It is not on this disk yet; the next second asks again. */
         }
         if (failed(e)) {
             node_fail(n, "the last block of the log cannot be read: %s", why.text);
-            return;
-        }
-        if (n->tail.height >= ledger_head(n->ledger).height + BLOCKS_PROPOSED_MAX) {
             return;
         }
         uint32_t count = 0;
