@@ -164,6 +164,12 @@ uint64_t consensus_timeout_ms(const struct consensus *c);
 /* Time has passed. Early is harmless. */
 void consensus_tick(struct consensus *c);
 
+/* The process of peer id has ended: its connection was closed by its side (not: has timed out, was
+ * replaced by a newer one). If it led, an election begins within some heartbeats instead of after
+ * the election timeout. Harmless when it is not true; does nothing without pre-votes. Ask
+ * consensus_timeout_ms again. */
+void consensus_peer_gone(struct consensus *c, uint64_t id);
+
 /* A job is durable. Takes the job and frees it. In the order of write(). */
 void consensus_done(struct consensus *c, struct consensus_job *job);
 

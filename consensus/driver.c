@@ -144,7 +144,7 @@ struct entry *driver_entry(struct consensus *c, uint64_t index)
 static uint64_t apply_limit(const struct consensus *c)
 {
     uint64_t stored = c->raft.last_stored;
-    return c->commit < stored ? c->commit : stored;
+    return c->commit < stored || !guard_on(c, GUARD_STORED) ? c->commit : stored;
 }
 
 /* What is on disk can be read back, also to be applied: a host that applies slowly must not make
@@ -423,7 +423,7 @@ static int ensure_own_entry(struct consensus *c)
     static const uint8_t zeros[8] = {0};
     uint64_t last = raft_last_index(&c->raft);
     c->term_first = last;
-    if (consensus_term_at(c, last) == c->term) {
+    if (consensus_term_at(c, last) == c->term || !guard_on(c, GUARD_OWN_ENTRY)) {
         return 0;
     }
     struct entry *e = entry_new(c->term, ENTRY_BARRIER, bytes_of(zeros, sizeof zeros));
@@ -497,8 +497,11 @@ uint64_t consensus_timeout_ms(const struct consensus *c)
 {
     uint64_t timeout = raft_timeout(&c->raft);
     uint64_t least = c->last_tick_ms + c->options.heartbeat_ms;
-    bool clamp = core_role(c) == CONSENSUS_LEADER && guard_on(c, GUARD_TICK_CLAMP);
-    return clamp && timeout < least ? least : timeout;
+    if (core_role(c) == CONSENSUS_LEADER) {
+        return timeout < least && guard_on(c, GUARD_TICK_CLAMP) ? least : timeout;
+    }
+    uint64_t haste = haste_timeout_ms(c);
+    return haste < timeout ? haste : timeout;
 }
 
 void consensus_tick(struct consensus *c)
@@ -509,6 +512,7 @@ void consensus_tick(struct consensus *c)
     }
     struct raft_event e = {.type = RAFT_TIMEOUT};
     c->last_tick_ms = now;
+    haste_tick(c);
     driver_must(c, driver_step(c, &e, NULL));
     read_repeat(c);
 }

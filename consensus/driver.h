@@ -4,6 +4,7 @@
  * open.c     start, stop, self-test
  * receive.c  frames from peers, guarded
  * read.c     linearizable reads
+ * haste.c    an election at once when the leader's process is gone
  * member.c   submit, change, promote, transfer
  * snapshot.c checkpoints taken, offered, installed
  * status.c   what an operator sees; clocks
@@ -44,6 +45,13 @@ enum guard {
     GUARD_TRUE_TERM = 1 << 16,    /* T14a: refused pre-votes tell our term */
     GUARD_CHANGE_GATE = 1 << 17,  /* a configuration is durable here before it is sent */
     GUARD_PIN = 1 << 18,          /* T21: no newer snapshot while a peer fetches one */
+    GUARD_SELF = 1 << 19,         /* T4: a leader does not change its own membership */
+    GUARD_CATCH_UP = 1 << 20,     /* T18: only standbys are caught up, by a leader that may */
+    GUARD_CANDIDATE = 1 << 21,    /* T19: vote results are for candidates */
+    GUARD_WINDOW = 1 << 22,       /* T23: what is not committed is bounded */
+    GUARD_STORED = 1 << 23,       /* what is applied is on this node's disk */
+    GUARD_OWN_ENTRY = 1 << 24,    /* section 5.4.2: a new leader has an entry of its own term */
+    GUARD_REGRESS = 1 << 25,      /* T6, T15: rejections of what was acknowledged */
 };
 
 enum { READ_ACKS_MAX = NODES_MAX };
@@ -69,6 +77,13 @@ struct read_round {
     uint32_t ack_count;
     struct read *reads, **tail; /* owned, in order of arrival */
     uint32_t waiting;
+};
+
+/* An election without waiting (haste.c); leader 0: there is no haste. */
+struct haste {
+    uint64_t leader, term;  /* who is gone, and the term it led */
+    uint64_t at_ms, end_ms; /* our next turn; when it is given up */
+    uint64_t pause_ms;      /* from turn to turn */
 };
 
 struct consensus_counters { /* for tests: how often a guard had work */
@@ -97,6 +112,7 @@ struct consensus {
     struct held *held, **held_tail;          /* owned, in order */
     struct read_round round;
     uint64_t last_tick_ms;
+    struct haste haste;
     struct pin pins[NODES_MAX];
     struct contact contacts[NODES_MAX];
     uint64_t term_first;      /* leader: index of our first own-term entry; else 0 */
@@ -189,6 +205,15 @@ void read_settle(struct consensus *c);
 void read_repeat(struct consensus *c);
 void read_receive(struct consensus *c, const struct packet *p);
 void read_receive_ack(struct consensus *c, const struct packet *p);
+
+/* ---- haste.c ---- */
+
+/* A leader speaks: it is not gone. */
+void haste_heard(struct consensus *c, uint64_t id);
+/* When haste_tick wants to be called; UINT64_MAX: never. */
+uint64_t haste_timeout_ms(const struct consensus *c);
+/* Ends the core's election timer if it is this node's turn. */
+void haste_tick(struct consensus *c);
 
 /* ---- snapshot.c ---- */
 

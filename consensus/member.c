@@ -60,7 +60,8 @@ enum consensus_answer consensus_submit(struct consensus *c, struct bytes data,
         return CONSENSUS_TRANSFERRING;
     }
     /* T23: the core takes entries without limit. */
-    if (raft_last_index(&c->raft) - c->commit >= 2 * (uint64_t)c->options.inflight) {
+    if (raft_last_index(&c->raft) - c->commit >= 2 * (uint64_t)c->options.inflight &&
+        guard_on(c, GUARD_WINDOW)) {
         return CONSENSUS_BUSY;
     }
     struct entry *e = entry_new(0, ENTRY_COMMAND, data);
@@ -153,7 +154,7 @@ enum consensus_answer consensus_change(struct consensus *c, uint64_t id, enum co
         return CONSENSUS_PENDING;
     }
     /* T4: a leader that demotes itself lets a follower elect itself in the same term. */
-    if (id == 0 || id >= RAFT_NUMBER_MAX || id == c->options.id) {
+    if (id == 0 || id >= RAFT_NUMBER_MAX || (id == c->options.id && guard_on(c, GUARD_SELF))) {
         return CONSENSUS_BAD_MEMBER;
     }
     driver_conf(c, &conf);
@@ -167,12 +168,24 @@ enum consensus_answer consensus_change(struct consensus *c, uint64_t id, enum co
     return propose(c, &conf);
 }
 
-/* T18: CATCH_UP on another node than a leader, or for a voter, crashes the core: all is checked. */
+static void catch_up(struct consensus *c, uint64_t id)
+{
+    struct raft_event e = {.type = RAFT_CATCH_UP};
+    e.catch_up.server_id = id;
+    driver_must(c, driver_step(c, &e, NULL));
+}
+
 enum consensus_answer consensus_promote(struct consensus *c, uint64_t id)
 {
     struct conf conf;
     raft_index match = 0;
     int status = 0;
+    /* T18: CATCH_UP on another node than a leader, or for a node that is no standby, crashes the
+     * core: all is checked. */
+    if (!guard_on(c, GUARD_CATCH_UP)) {
+        catch_up(c, id);
+        return CONSENSUS_BUSY;
+    }
     if (driver_failed(c) || core_role(c) != CONSENSUS_LEADER) {
         return CONSENSUS_NOT_LEADER;
     }
@@ -191,9 +204,7 @@ enum consensus_answer consensus_promote(struct consensus *c, uint64_t id)
     if (status == RAFT_CATCH_UP_FINISHED || match == raft_last_index(&c->raft)) {
         return consensus_change(c, id, CONSENSUS_VOTER);
     }
-    struct raft_event e = {.type = RAFT_CATCH_UP};
-    e.catch_up.server_id = id;
-    driver_must(c, driver_step(c, &e, NULL));
+    catch_up(c, id);
     return CONSENSUS_BUSY;
 }
 

@@ -210,13 +210,24 @@ static void receive_install(struct consensus *c, const struct packet *p)
 }
 
 /* T6: a rejection below what that peer has acknowledged is an old one. Taken seriously it puts the
- * next index below the match index, and the peer gets nothing for ever. */
-static void receive_append_result(struct consensus *c, const struct packet *p)
+ * next index below the match index, and the peer gets nothing for ever. The same follows when the
+ * peer rejects a later entry and says that its log ends below what it has acknowledged: then it is
+ * an old message too, or the peer has lost its disk (T15) and must be replaced. */
+static bool rejects_acknowledged(const struct consensus *c, const struct packet *p)
 {
     const struct raft_append_entries_result *m = &p->m.append_entries_result;
     raft_index match = 0;
-    if (m->rejected > 0 && core_role(c) == CONSENSUS_LEADER && guard_on(c, GUARD_STALE_REJECT) &&
-        raft_match_index(&c->raft, p->from, &match) == 0 && m->rejected <= match) {
+    if (m->rejected == 0 || m->term != raft_current_term(&c->raft) ||
+        core_role(c) != CONSENSUS_LEADER || raft_match_index(&c->raft, p->from, &match) != 0) {
+        return false;
+    }
+    return (m->rejected <= match && guard_on(c, GUARD_STALE_REJECT)) ||
+           (m->rejected > match && m->last_log_index < match && guard_on(c, GUARD_REGRESS));
+}
+
+static void receive_append_result(struct consensus *c, const struct packet *p)
+{
+    if (rejects_acknowledged(c, p)) {
         c->counters.stale_rejects++;
         return;
     }
@@ -229,7 +240,7 @@ static void receive_vote_result(struct consensus *c, struct packet *p)
     if (!guard_on(c, GUARD_VERSION)) {
         p->m.request_vote_result.version = 0;
     }
-    if (core_role(c) == CONSENSUS_CANDIDATE) {
+    if (core_role(c) == CONSENSUS_CANDIDATE || !guard_on(c, GUARD_CANDIDATE)) {
         receive_plain(c, p);
     }
 }
@@ -277,6 +288,9 @@ err consensus_receive(struct consensus *c, uint64_t from, struct bytes frame,
     err e = check_against_state(c, p, reterr);
     if (!failed(e)) {
         status_contact(c, from, p->clock_ns);
+        if (p->kind == PACKET_APPEND || p->kind == PACKET_INSTALL) {
+            haste_heard(c, from);
+        }
         dispatch(c, p);
     }
     packet_free(p);

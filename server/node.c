@@ -87,6 +87,10 @@ static void on_link(void *ctx, uint64_t id, enum peer_direction direction,
         submit_link_lost(n, id);
         reads_link_lost(n, id);
     }
+    if (state == PEER_LINK_DOWN && direction == PEER_DIRECTION_IN && reason == PEER_REASON_CLOSED &&
+        n->failure[0] == '\0') {
+        consensus_peer_gone(n->consensus, id);
+    }
 }
 
 static void each_second(struct loop_timer *timer)

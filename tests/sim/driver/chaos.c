@@ -243,6 +243,16 @@ void chaos_heal(struct sim *s)
     memset(s->cut, 0, sizeof s->cut);
 }
 
+/* Most of the others see that the connection to x was closed, whether x has crashed or not. */
+static void close_links(struct sim *s, uint64_t x)
+{
+    for (uint64_t id = 1; id < s->next_id; id++) {
+        if (id != x && sim_chance(s, 0.8)) {
+            sim_at(s, sim_between(s, 0, s->cfg.delay_hi), EVENT_GONE, id, x);
+        }
+    }
+}
+
 void chaos_crash(struct node *x, uint64_t down_us)
 {
     if (x == NULL) {
@@ -251,6 +261,7 @@ void chaos_crash(struct node *x, uint64_t down_us)
     sim_say(x->sim, "node %llu crashes", llu(x->id));
     x->sim->stats.crashes++;
     node_stop(x, true);
+    close_links(x->sim, x->id);
     sim_at(x->sim, down_us, EVENT_RESTART, x->id, 0);
 }
 
@@ -314,6 +325,9 @@ void chaos_fault(struct sim *s)
 {
     struct node *leader = node_some_leader(s);
     struct node *x = leader;
+    if (leader != NULL && sim_chance(s, 0.1)) {
+        close_links(s, leader->id); /* it lives, only its connections broke */
+    }
     switch (sim_random(s) % 10) {
     case 0:
     case 1:

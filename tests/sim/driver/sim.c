@@ -20,7 +20,7 @@
 static bool postponed(struct sim *s, const struct node *x, struct event *e)
 {
     bool to_node = e->kind == EVENT_FRAME || e->kind == EVENT_TIMER || e->kind == EVENT_DISK ||
-                   e->kind == EVENT_APPLY || e->kind == EVENT_FETCH;
+                   e->kind == EVENT_APPLY || e->kind == EVENT_FETCH || e->kind == EVENT_GONE;
     if (!to_node || !x->alive || s->now_us >= x->paused_until_us) {
         return false;
     }
@@ -56,6 +56,9 @@ static bool node_event(struct node *x, const struct event *e)
         return current;
     case EVENT_FETCH:
         node_fetched(x, e->arg);
+        return true;
+    case EVENT_GONE:
+        consensus_peer_gone(x->c, e->arg);
         return true;
     case EVENT_CRASH:
         if (current && x->sim->cfg.faults) {
@@ -121,6 +124,7 @@ static void world_event(struct sim *s, const struct event *e)
     case EVENT_APPLY:
     case EVENT_FETCH:
     case EVENT_CRASH:
+    case EVENT_GONE:
         if (x->alive && node_event(x, e) && x->alive && !s->violated) {
             check_node(x);
             node_upkeep(x);

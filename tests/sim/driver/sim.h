@@ -29,6 +29,7 @@ enum event_kind {
     EVENT_HEAL,
     EVENT_STOP,
     EVENT_CRASH,
+    EVENT_GONE, /* a connection was closed by the other side */
 };
 
 struct frame {
