@@ -1,32 +1,30 @@
-/* Two histories steered by hand: figure 8 of the Raft paper, and the single-server membership bug
- * (Ongaro, raft-dev, 2015-07-10), which happens when its guard is off. */
+/* Histories steered by hand: figure 8 of the Raft paper, and each trap that a guard of the driver
+ * stands before (trap_*.c), with the guard and without it. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "tests/unit/consensus/lab.h"
-
-static struct lab *lab_of(const char *roles, uint32_t inflight, uint32_t switches_off)
-{
-    struct lab *l = mem_new(1, sizeof *l);
-    l->inflight = inflight;
-    l->cache_bytes = 1 << 20;
-    l->switches_off = switches_off;
-    lab_init(l, roles);
-    return l;
-}
+#include "tests/sim/driver/trap.h"
 
 /* (a) to (c) of figure 8: an entry of an older term is on a majority; that alone must not commit
  * it, for (d) it may still be replaced. */
 static void figure_8_commits_nothing_by_counting(void **state)
 {
     (void)state;
-    struct lab *l = lab_of("vvvvv", 1, 0);
+    struct lab *l = mem_new(1, sizeof *l);
+    l->inflight = 1;
+    l->cache_bytes = 1 << 20;
+    lab_init(l, "vvvvv");
     lab_campaign(l, 1, LAB_ALL);
     lab_settle(l, 1, LAB_ALL);
     assert_int_equal(l->nodes[5].count, 2); /* configuration and barrier */
@@ -71,43 +69,66 @@ static void figure_8_commits_nothing_by_counting(void **state)
     free(l);
 }
 
-/* Number of positions at which two nodes applied different entries. */
-static uint32_t change_without_own_commit(uint32_t switches_off)
+/* ---- traps ---- */
+
+/* Built against a libraft with asserts, any trap may end in one. */
+#ifdef RAFT_HAS_ASSERTS
+enum { ASSERTS = 1 };
+#else
+enum { ASSERTS = 0 };
+#endif
+
+static void with_the_guard(void **state)
 {
-    struct lab *l = lab_of("vvvvs", 32, switches_off);
-    lab_campaign(l, 1, LAB_ALL);
-    lab_settle(l, 1, LAB_ALL);
-    assert_int_equal(consensus_promote(l->nodes[1].c, 5), CONSENSUS_OK);
-    lab_deliver(l, LAB_BIT(1) | LAB_BIT(5), 4); /* only S5 gets it */
-    lab_campaign(l, 2, LAB_BIT(2) | LAB_BIT(3) | LAB_BIT(4));
-    assert_true(lab_leads(l, 2));
-    enum consensus_answer answer = consensus_change(l->nodes[2].c, 1, CONSENSUS_STANDBY);
-    assert_int_equal(answer, switches_off == 0 ? CONSENSUS_BUSY : CONSENSUS_OK);
-    lab_deliver(l, LAB_BIT(2) | LAB_BIT(3), 4);
-    for (int i = 0; i < 3; i++) {
-        lab_timeout(l, 2);
-        lab_deliver(l, LAB_BIT(2) | LAB_BIT(3), 6);
-    }
-    lab_campaign(l, 1, LAB_BIT(1) | LAB_BIT(4) | LAB_BIT(5));
-    lab_settle(l, 1, LAB_BIT(1) | LAB_BIT(4) | LAB_BIT(5));
-    uint32_t contradictions = l->contradictions;
-    lab_done(l);
-    free(l);
-    return contradictions;
+    const struct trap *t = *state;
+    assert_true(t->holds(0));
 }
 
-static void change_waits_for_an_own_commit(void **state)
+static void without_the_guard(void **state)
 {
-    (void)state;
-    assert_int_equal(change_without_own_commit(0), 0);
-    assert_true(change_without_own_commit(GUARD_OWN_TERM | GUARD_AWARE) > 0);
+    const struct trap *t = *state;
+    (void)fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        static const int caught[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS};
+        for (size_t i = 0; i < sizeof caught / sizeof caught[0]; i++) {
+            (void)signal(caught[i], SIG_DFL); /* cmocka would go on with the next test */
+        }
+        _exit(t->holds(t->guard) ? 0 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status) && (t->dies || ASSERTS)) {
+        return;
+    }
+    assert_true(WIFEXITED(status));
+    assert_int_not_equal(WEXITSTATUS(status), TRAP_LOST);
+    assert_int_equal(WEXITSTATUS(status), 1); /* 0: the guard is not needed, or not tested */
+}
+
+enum { TESTS_MAX = 64 };
+
+static size_t add(struct CMUnitTest *tests, const struct trap *traps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct trap *t = &traps[i];
+        void *state = (void *)(uintptr_t)t;
+        tests[2 * i] = (struct CMUnitTest){t->name, with_the_guard, NULL, NULL, state};
+        tests[2 * i + 1] =
+            (struct CMUnitTest){"  not without its guard", without_the_guard, NULL, NULL, state};
+    }
+    return 2 * count;
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    static struct CMUnitTest tests[TESTS_MAX] = {
         cmocka_unit_test(figure_8_commits_nothing_by_counting),
-        cmocka_unit_test(change_waits_for_an_own_commit),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    size_t count = 1;
+    count += add(tests + count, trap_elections, trap_elections_count);
+    count += add(tests + count, trap_logs, trap_logs_count);
+    count += add(tests + count, trap_members, trap_members_count);
+    return _cmocka_run_group_tests("traps", tests, count, NULL, NULL);
 }

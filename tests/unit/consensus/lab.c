@@ -209,7 +209,9 @@ void lab_up(struct lab *l, uint64_t id)
         stored[i] = (struct consensus_stored){.term = e->term, .type = e->type};
         stored[i].entry = e->type == ENTRY_CHANGE ? e : NULL;
     }
-    x->applied = x->snapshot.index;
+    if (!l->keeps_state || x->applied < x->snapshot.index) {
+        x->applied = x->snapshot.index;
+    }
     const struct consensus_disk disk = {.term = x->term,
                                         .vote = x->vote,
                                         .snapshot = x->snapshot,
@@ -340,10 +342,9 @@ void lab_deliver(struct lab *l, uint32_t set, int rounds)
     lab_lose_all(l);
 }
 
-void lab_deliver_link(struct lab *l, uint64_t a, uint64_t b)
+void lab_carry(struct lab *l, uint64_t a, uint64_t b)
 {
     static struct packet *batch[LAB_NET_MAX];
-    lab_sync_all(l);
     uint32_t count = take_net(l, batch);
     for (uint32_t i = 0; i < count; i++) {
         if (batch[i]->from == a && batch[i]->to == b) {
@@ -352,6 +353,12 @@ void lab_deliver_link(struct lab *l, uint64_t a, uint64_t b)
             l->net[l->net_count++] = batch[i];
         }
     }
+}
+
+void lab_deliver_link(struct lab *l, uint64_t a, uint64_t b)
+{
+    lab_sync_all(l);
+    lab_carry(l, a, b);
     lab_sync_all(l);
 }
 

@@ -42,6 +42,7 @@ struct lab {
     uint64_t cache_bytes;
     uint32_t switches_off; /* used when built with the switches */
     bool pre_vote;
+    bool keeps_state; /* what was applied is there after a crash */
     struct lab_node nodes[LAB_NODES_MAX + 1];
     uint32_t size;
     struct packet *net[LAB_NET_MAX]; /* under way, owned */
@@ -76,6 +77,8 @@ void lab_apply(struct lab *l, uint64_t id);
 void lab_deliver(struct lab *l, uint32_t set, int rounds);
 /* One round over the link from a to b; the rest stays under way. */
 void lab_deliver_link(struct lab *l, uint64_t a, uint64_t b);
+/* The same, and nobody's disk moves. */
+void lab_carry(struct lab *l, uint64_t a, uint64_t b);
 /* Encodes the packet and gives the frame to node `to` as coming from `from`. */
 err lab_receive(struct lab *l, uint64_t from, uint64_t to, struct packet *p);
 void lab_lose_all(struct lab *l);
