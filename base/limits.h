@@ -131,6 +131,18 @@ enum {
 static_assert((int)BLOCKS_IN_FLIGHT_MAX * (int)BLOCK_BYTES_MAX < (int)PEER_QUEUE_BYTES_MAX,
               "the blocks in flight fit the queue of a peer");
 
+/* ---- what an outsider checks: notes, policies, proofs ---- */
+enum {
+    NOTE_NAME_BYTES_MAX = 256,   /* origin, institution and a number */
+    NOTE_SIGNATURES_MAX = 64,    /* two of each of 16 nodes, and as many outside witnesses */
+    NOTE_BYTES_MAX = 64 << 10,   /* of which a few may be post-quantum ones of 5 KiB */
+    POLICY_BYTES_MAX = 64 << 10, /* a line of 200 bytes for each of the names below */
+    POLICY_LOGS_MAX = 64,        /* log keys: two of each node */
+    POLICY_NAMES_MAX = 128,      /* witnesses and groups; the specification asks for 32 each */
+    PROOF_BYTES_MAX = 192 << 10, /* a record in base64, 64 hashes and a checkpoint */
+    PROOF_EXTRA_BYTES_MAX = 64 << 10, /* a record: its names and texts have limits of their own */
+};
+
 /* ---- rules: numbers and civil time ---- */
 enum {
     DURATION_TEXT_BYTES_MAX = 4096, /* the longest string(n); bounds the exact sum's stack */

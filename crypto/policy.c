@@ -1,0 +1,348 @@
+#include "crypto/policy.h"
+
+#include "base/require.h"
+#include "crypto/lines.h"
+
+/* A witness or a group; members are earlier names, so a walk in order settles everything. */
+struct named {
+    struct bytes name;
+    struct note_key key;  /* of a witness */
+    uint32_t needed;      /* of a group: so many members; 0: it is a witness */
+    uint32_t *members;    /* of a group: their numbers */
+    uint32_t member_count;
+    bool taken;           /* it is a member of a group */
+};
+
+/* How long a key counts, in tree sizes: from <= size, size < until. */
+struct validity {
+    struct note_key key;
+    uint64_t from, until;
+};
+
+struct policy {
+    struct note_key logs[POLICY_LOGS_MAX];
+    size_t log_count;
+    struct named names[POLICY_NAMES_MAX];
+    uint32_t name_count;
+    struct validity validities[POLICY_LOGS_MAX + POLICY_NAMES_MAX];
+    size_t validity_count;
+    bool has_quorum;
+    uint32_t quorum; /* number of a name; POLICY_NAMES_MAX: none is asked for */
+};
+
+/* ---- reading ---- */
+
+struct reader {
+    struct policy *p;
+    struct arena *a;
+    struct bytes rest; /* of the line */
+    size_t line;
+    struct errtext *why;
+};
+
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* The next word of the line; empty at its end. */
+static struct bytes word(struct reader *r)
+{
+    size_t at = 0;
+    while (at < r->rest.size && is_blank(r->rest.data[at])) {
+        at++;
+    }
+    size_t end = at;
+    while (end < r->rest.size && !is_blank(r->rest.data[end])) {
+        end++;
+    }
+    struct bytes w = bytes_of(r->rest.data + at, end - at);
+    r->rest = bytes_of(r->rest.data + end, r->rest.size - end);
+    return w;
+}
+
+/* A key may be followed by the address of its owner, which is no concern of a check. */
+static void skip_url(struct reader *r)
+{
+    (void)word(r);
+}
+
+static err bad(struct reader *r, enum err_code code, const char *what)
+{
+    return err_fail(r->why, code, "policy, line %zu: %s", r->line, what);
+}
+
+static err read_key(struct reader *r, enum note_kind kind, struct note_key *ret)
+{
+    err e = note_key_parse(word(r), ret, r->why);
+    if (failed(e)) {
+        return err_wrapf(r->why, e, "policy, line %zu", r->line);
+    }
+    return ret->kind == kind ? e
+                             : bad(r, ERR_INVALID,
+                                   kind == NOTE_ED25519 ? "the key is not a log's (0x01)"
+                                                        : "the key is not a witness's (0x04)");
+}
+
+/* The number of a name; POLICY_NAMES_MAX if there is none. */
+static uint32_t find(const struct policy *p, struct bytes name)
+{
+    for (uint32_t i = 0; i < p->name_count; i++) {
+        if (bytes_equal(p->names[i].name, name)) {
+            return i;
+        }
+    }
+    return POLICY_NAMES_MAX;
+}
+
+static err read_log(struct reader *r)
+{
+    struct policy *p = r->p;
+    struct note_key key;
+    if (p->log_count == POLICY_LOGS_MAX) {
+        return bad(r, ERR_LIMIT, "too many logs");
+    }
+    TRY(read_key(r, NOTE_ED25519, &key));
+    for (size_t i = 0; i < p->log_count; i++) {
+        if (memcmp(p->logs[i].public, key.public, sizeof key.public) == 0) {
+            return bad(r, ERR_INVALID, "this log's key stands there already");
+        }
+    }
+    p->logs[p->log_count++] = key;
+    skip_url(r);
+    return err_ok();
+}
+
+/* A new name with nothing else yet. */
+static err read_name(struct reader *r, struct named **ret)
+{
+    struct policy *p = r->p;
+    struct bytes name = word(r);
+    if (p->name_count == POLICY_NAMES_MAX) {
+        return bad(r, ERR_LIMIT, "too many witnesses and groups");
+    }
+    if (name.size == 0 || bytes_equal(name, bytes_text("none"))) {
+        return bad(r, ERR_INVALID, "a name is missing, or is 'none'");
+    }
+    if (find(p, name) < POLICY_NAMES_MAX) {
+        return bad(r, ERR_INVALID, "the name is defined already");
+    }
+    *ret = &p->names[p->name_count];
+    (*ret)->name = name;
+    return err_ok();
+}
+
+static err read_witness(struct reader *r)
+{
+    struct named *n = NULL;
+    TRY(read_name(r, &n));
+    TRY(read_key(r, NOTE_COSIGNATURE, &n->key));
+    for (uint32_t i = 0; i < r->p->name_count; i++) {
+        const struct named *o = &r->p->names[i];
+        if (o->needed == 0 && memcmp(o->key.public, n->key.public, SIGN_PUBLIC_SIZE) == 0) {
+            return bad(r, ERR_INVALID, "this witness's key stands there already");
+        }
+    }
+    r->p->name_count++;
+    skip_url(r);
+    return err_ok();
+}
+
+static err read_group(struct reader *r)
+{
+    struct named *n = NULL;
+    uint64_t needed = 0;
+    TRY(read_name(r, &n));
+    struct bytes how = word(r);
+    bool all = bytes_equal(how, bytes_text("all"));
+    if (bytes_equal(how, bytes_text("any"))) {
+        needed = 1;
+    } else if (!all && (!lines_decimal(how, &needed) || needed == 0)) {
+        return bad(r, ERR_INVALID, "how many of the group? all, any, or a number from 1");
+    }
+    n->members = arena_new(r->a, POLICY_NAMES_MAX, sizeof *n->members);
+    for (struct bytes w = word(r); w.size > 0; w = word(r)) {
+        uint32_t member = find(r->p, w);
+        if (member == POLICY_NAMES_MAX) {
+            return bad(r, ERR_INVALID, "a member that no line before this one defines");
+        }
+        if (r->p->names[member].taken) {
+            return bad(r, ERR_INVALID, "a member that a group has already");
+        }
+        r->p->names[member].taken = true;
+        n->members[n->member_count++] = member;
+    }
+    needed = all ? n->member_count : needed;
+    if (n->member_count == 0 || needed > n->member_count) {
+        return bad(r, ERR_INVALID, "the group has too few members");
+    }
+    n->needed = (uint32_t)needed;
+    r->p->name_count++;
+    return err_ok();
+}
+
+static err read_quorum(struct reader *r)
+{
+    struct bytes name = word(r);
+    uint32_t number = find(r->p, name);
+    if (r->p->has_quorum) {
+        return bad(r, ERR_INVALID, "a second quorum line");
+    }
+    if (number == POLICY_NAMES_MAX && !bytes_equal(name, bytes_text("none"))) {
+        return bad(r, ERR_INVALID, "the quorum is a name that no line before this one defines");
+    }
+    r->p->has_quorum = true;
+    r->p->quorum = number;
+    return err_ok();
+}
+
+/* "valid VKEY FROM UNTIL" of a comment; UNTIL '-': for ever. */
+static err read_valid(struct reader *r)
+{
+    struct policy *p = r->p;
+    if (p->validity_count == POLICY_LOGS_MAX + POLICY_NAMES_MAX) {
+        return bad(r, ERR_LIMIT, "too many lines of validity");
+    }
+    struct validity *v = &p->validities[p->validity_count];
+    err e = note_key_parse(word(r), &v->key, r->why);
+    if (failed(e)) {
+        return err_wrapf(r->why, e, "policy, line %zu", r->line);
+    }
+    bool from = lines_decimal(word(r), &v->from);
+    struct bytes until = word(r);
+    bool ever = bytes_equal(until, bytes_text("-"));
+    v->until = UINT64_MAX;
+    if (!from || (!ever && !lines_decimal(until, &v->until)) || v->from > v->until) {
+        return bad(r, ERR_INVALID, "validity reads FROM UNTIL in tree sizes, UNTIL '-' for ever");
+    }
+    p->validity_count++;
+    return err_ok();
+}
+
+static err read_line(struct reader *r)
+{
+    struct bytes first = word(r);
+    err e = err_ok();
+    if (first.size == 0) {
+        return e;
+    }
+    if (first.data[0] == '#') {
+        bool valid = first.size == 1 && bytes_equal(word(r), bytes_text("valid"));
+        return valid ? read_valid(r) : e;
+    }
+    if (bytes_equal(first, bytes_text("log"))) {
+        e = read_log(r);
+    } else if (bytes_equal(first, bytes_text("witness"))) {
+        e = read_witness(r);
+    } else if (bytes_equal(first, bytes_text("group"))) {
+        e = read_group(r);
+    } else if (bytes_equal(first, bytes_text("quorum"))) {
+        e = read_quorum(r);
+    } else {
+        return bad(r, ERR_INVALID, "log, witness, group or quorum expected");
+    }
+    return !failed(e) && word(r).size > 0 ? bad(r, ERR_INVALID, "too many words") : e;
+}
+
+err policy_parse(struct bytes text, struct arena *a, struct policy **ret, struct errtext *reterr)
+{
+    struct bytes rest = text;
+    if (text.size > POLICY_BYTES_MAX) {
+        return err_fail(reterr, ERR_LIMIT, "a policy has at most %d bytes", POLICY_BYTES_MAX);
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f) {
+            return err_fail(reterr, ERR_INVALID, "policy: a control character");
+        }
+    }
+    struct reader r = {.p = arena_new(a, 1, sizeof *r.p), .a = a, .why = reterr};
+    for (r.line = 1; lines_next(&rest, &r.rest); r.line++) {
+        TRY(read_line(&r));
+    }
+    if (rest.size > 0) {
+        return bad(&r, ERR_INVALID, "the last line does not end");
+    }
+    if (!r.p->has_quorum) {
+        return err_fail(reterr, ERR_INVALID, "policy: there is no quorum line");
+    }
+    *ret = r.p;
+    return err_ok();
+}
+
+/* ---- checking ---- */
+
+static bool counts_at(const struct policy *p, const struct note_key *key, uint64_t size)
+{
+    for (size_t i = 0; i < p->validity_count; i++) {
+        const struct validity *v = &p->validities[i];
+        if (v->key.kind == key->kind && strcmp(v->key.name, key->name) == 0 &&
+            memcmp(v->key.public, key->public, sizeof key->public) == 0) {
+            return v->from <= size && size < v->until;
+        }
+    }
+    return true;
+}
+
+static err forged(struct errtext *reterr, const struct note_key *key)
+{
+    return err_fail(reterr, ERR_DENIED, "the signature of %s is forged", key->name);
+}
+
+/* Signed by a log of this origin whose key counts. */
+static err check_log(const struct policy *p, const struct note *note, const struct checkpoint *c,
+                     struct verifier *v, struct errtext *reterr)
+{
+    bool found = false;
+    for (size_t i = 0; i < p->log_count; i++) {
+        const struct note_key *key = &p->logs[i];
+        enum note_verdict verdict = note_signed_by(note, key, v, NULL);
+        if (verdict == NOTE_FORGED) {
+            return forged(reterr, key);
+        }
+        found = found || (verdict == NOTE_SIGNED && counts_at(p, key, c->size) &&
+                          bytes_equal(c->origin, bytes_text(key->name)));
+    }
+    return found ? err_ok()
+                 : err_fail(reterr, ERR_DENIED, "no log of the policy has signed this checkpoint");
+}
+
+err policy_check(const struct policy *p, const struct note *note, struct verifier *v,
+                 struct checkpoint *ret, struct errtext *reterr)
+{
+    bool done[POLICY_NAMES_MAX] = {0};
+    char missing[256] = "";
+    TRY(checkpoint_parse(note->text, ret, reterr));
+    TRY(check_log(p, note, ret, v, reterr));
+    for (uint32_t i = 0; i < p->name_count; i++) {
+        const struct named *n = &p->names[i];
+        uint32_t count = 0;
+        if (n->needed == 0) {
+            enum note_verdict verdict = note_signed_by(note, &n->key, v, NULL);
+            if (verdict == NOTE_FORGED) {
+                return forged(reterr, &n->key);
+            }
+            done[i] = verdict == NOTE_SIGNED && counts_at(p, &n->key, ret->size);
+            continue;
+        }
+        for (uint32_t k = 0; k < n->member_count; k++) {
+            count += done[n->members[k]];
+        }
+        done[i] = count >= n->needed;
+    }
+    if (p->quorum == POLICY_NAMES_MAX || done[p->quorum]) {
+        return err_ok();
+    }
+    const struct named *q = &p->names[p->quorum];
+    for (uint32_t k = 0; k < q->member_count; k++) {
+        const struct named *m = &p->names[q->members[k]];
+        size_t used = strlen(missing);
+        if (!done[q->members[k]] && used + m->name.size + 2 < sizeof missing) {
+            memcpy(missing + used, " ", 1);
+            memcpy(missing + used + 1, m->name.data, m->name.size);
+            missing[used + 1 + m->name.size] = '\0';
+        }
+    }
+    return err_fail(reterr, ERR_DENIED, "too few have cosigned: %u are needed; missing:%s",
+                    q->needed == 0 ? 1 : q->needed, missing);
+}
