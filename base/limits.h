@@ -156,6 +156,8 @@ enum {
     BLOCKS_PROPOSED_MAX = 4,          /* proposed and not applied here: more adds only latency */
     APPLY_STEP_EVENTS = 1,            /* between two looks at the clock: an event may take 40 ms */
     QUERY_BYTES_MAX = 16 << 10,       /* names, a key and a page token; many may wait at once */
+    SIMULATE_BYTES_MAX = (1 << 20) + (16 << 10), /* an envelope, and who else is assumed to sign */
+    DECISIONS_MAX = 32,               /* dry runs and explanations that wait: 3 s at the dearest */
     READS_MAX = 16384,                /* queries that wait for a confirmed term */
     ARENA_SLACK = 8192,               /* rounding of what an arena holds besides its main content */
     CHAIN_ENTRIES_MAX = 32,           /* blocks kept in memory to be applied; more are read back */
@@ -173,6 +175,8 @@ enum {
 #define GOSSIP_NS (UINT64_C(1) * 1000000000)          /* how old a figure in status may be */
 #define DRAIN_NS (UINT64_C(10) * 1000000000)          /* SIGTERM: calls in flight get this long */
 #define DISK_LOW_BYTES (UINT64_C(512) << 20)          /* alarm: eight log segments and some state */
+
+static_assert((int)ENVELOPE_BYTES_MAX < (int)SIMULATE_BYTES_MAX, "an envelope can be tried");
 
 /* ---- storage: the Raft log ---- */
 enum {
@@ -258,9 +262,17 @@ enum {
     TIMERS_WAITING_MAX = 10000,       /* of one contract (rules 1, section 17) */
     RECORDS_ANSWER_BYTES_MAX = 1 << 20, /* records of one page: a quarter of a gRPC message */
     LEDGER_QUERY_ARENA_MAX = 128 << 20, /* one page of the largest rows */
+    INPUTS_BYTES_MAX = 1 << 20,       /* what one event read: a month of 3000 rows takes 200 KiB */
+    INPUTS_BLOCK_BYTES_MAX = 16 << 20, /* of one block: what a hostile contract adds to the disk */
+    SIMULATE_STEPS_MAX = 1500000,     /* of a dry run, bounds summed: under 100 ms of the loop */
+    SIMULATE_EVENTS_MAX = 256,        /* and as many outcomes in one answer */
+    TIMER_CHAIN_MAX = 4096,           /* timers that each scheduled the next: 11 years of days */
+    TRACE_ANSWER_BYTES_MAX = 1 << 20, /* a longer trace is told in words only */
+    EXPLAIN_TEXT_BYTES_MAX = 1 << 20, /* 200 entries, each with a list of a community's members */
 };
 static_assert((int)NODES_LIVE_MAX < (int)NODES_MAX, "a node may leave while another one comes");
 static_assert((int)VOTERS_MAX <= (int)NODES_LIVE_MAX, "all voters have a row");
+static_assert((int)INPUTS_BYTES_MAX <= (int)INPUTS_BLOCK_BYTES_MAX, "an event fits its block");
 /* Changes of one block: three times REQUEST_BYTES_MAX, which bounds the text of its effects. Only a
  * contract that a majority deployed comes near. */
 #define OVERLAY_BYTES_MAX (UINT64_C(4) << 30)

@@ -9,7 +9,7 @@ extern const struct command GENESIS_CREATE, GENESIS_SIGN, GENESIS_SHOW;
 extern const struct command CONTRACT_CHECK, CONTRACT_TEST, CONTRACT_DEPLOY, CONTRACT_LIST,
     CONTRACT_GET;
 extern const struct command PARTY_ADD, KEY_ADD, KEY_REVOKE;
-extern const struct command SIGN, SUBMIT, IMPORT_READINGS;
+extern const struct command SIGN, SUBMIT, IMPORT_READINGS, SIMULATE, EXPLAIN;
 extern const struct command BALANCE, ROWS, STATEMENT, TRIAL_BALANCE, OUTCOME, WATCH, STATUS;
 extern const struct command RULES_CHECK, RULES_TEST, RULES_RUN;
 extern const struct command RULES_FMT, RULES_MUTATE, RULES_EXPLAIN;

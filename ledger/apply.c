@@ -6,6 +6,8 @@
  *
  * Nothing is visible before finish: rows, timers and balances lie in overlays, tables carry the
  * block's height, everything else is in the batch. */
+#include "ledger/apply.h"
+
 #include "base/require.h"
 #include "crypto/sha256.h"
 #include "ledger/govern.h"
@@ -100,6 +102,7 @@ err ledger_apply_begin(struct ledger *l, const struct ledger_input *input, struc
     ap->envelope = 0;
     ap->timers_fired = 0;
     ap->timers_due = false;
+    ap->noted_bytes = 0;
     ap->day = ledger_day(l, block->time_ns);
     ap->result = (struct ledger_result){
         .applied = arena_new(&ap->arena, block->envelope_count + 1, sizeof(struct ledger_applied)),
@@ -110,11 +113,32 @@ err ledger_apply_begin(struct ledger *l, const struct ledger_input *input, struc
     return err_ok();
 }
 
+/* Evaluates, and notes what was read for a later explanation. */
+static void run_noted(struct ledger *l, const struct rules_program *program,
+                      const struct rules_event *ev, const uint8_t *salt, struct rules_out *ret)
+{
+    struct inputs_head head = {
+        .timers_due = ev->timers_due,
+        .timer = ev->timer,
+        .timers_waiting = ev->timers_waiting,
+        .at = ev->now,
+        .legal = ev->legal,
+        .args = ev->args,
+    };
+    memcpy(head.salt, salt, sizeof(head.salt));
+    struct rules_store store;
+    inputs_begin(&l->inputs, &head, &l->store, &store);
+    rules_apply(program, ev, &store, &l->apply.event_arena, ret);
+    l->apply.noted = inputs_end(&l->inputs);
+}
+
 /* ---- timers ---- */
 
-static void timer_fire(struct ledger *l, const struct timer *timer)
+void apply_timer(struct ledger *l, const struct timer *timer, struct recording *ret_what,
+                 struct rules_out *ret)
 {
     struct apply *ap = &l->apply;
+    ap->noted = bytes_of(NULL, 0);
     timers_remove(&l->timers, timer);
     bool known = false;
     const struct rules_program *program =
@@ -129,37 +153,49 @@ static void timer_fire(struct ledger *l, const struct timer *timer)
         .timers_waiting = timers_waiting(&l->timers, timer->contract),
     };
     memcpy(ev.hash, timer->hash, sizeof(ev.hash));
-    struct recording what = {
+    *ret_what = (struct recording){
         .kind = RECORD_TIMER,
         .schedule_position = timer->position,
         .index = timer->ordinal,
         .contract = timer->contract,
         .action = timer->event,
     };
-    memcpy(what.salt, timer->salt, sizeof(what.salt));
-    memcpy(what.event_hash, timer->hash, sizeof(what.event_hash));
-    struct rules_out out;
+    memcpy(ret_what->salt, timer->salt, sizeof(ret_what->salt));
+    memcpy(ret_what->event_hash, timer->hash, sizeof(ret_what->event_hash));
     if (program == NULL) {
-        rules_refuse(&ev, "legal_date: no version in force", &ap->event_arena, &out);
+        rules_refuse(&ev, "legal_date: no version in force", &ap->event_arena, ret);
     } else {
-        memcpy(what.text_hash, rules_program_facts(program)->text_hash, sizeof(what.text_hash));
-        rules_apply(program, &ev, &l->store, &ap->event_arena, &out);
+        memcpy(ret_what->text_hash, rules_program_facts(program)->text_hash, 32);
+        run_noted(l, program, &ev, timer->salt, ret);
     }
     struct effects_of of = {timer->contract, ap->head.position, timer->salt};
-    effects_apply(l, &of, &out);
+    effects_apply(l, &of, ret);
+}
+
+static void timer_fire(struct ledger *l, const struct timer *timer)
+{
+    struct recording what;
+    struct rules_out out;
     struct ledger_outcome outcome;
+    apply_timer(l, timer, &what, &out);
     record_write(l, &what, &out, &outcome);
-    ap->result.timers++;
+    l->apply.result.timers++;
+}
+
+bool apply_timer_due(struct ledger *l, struct timer *ret)
+{
+    struct apply *ap = &l->apply;
+    uint64_t at_ns = 0;
+    arena_reset(&ap->envelope_arena);
+    return timers_first(&l->timers, &ap->envelope_arena, ret) &&
+           rules_time_to_ns(ret->at, &at_ns) && at_ns <= ap->head.time_ns;
 }
 
 static void step_timer(struct ledger *l)
 {
     struct apply *ap = &l->apply;
     struct timer timer;
-    uint64_t at_ns = 0;
-    arena_reset(&ap->envelope_arena);
-    bool due = timers_first(&l->timers, &ap->envelope_arena, &timer) &&
-               rules_time_to_ns(timer.at, &at_ns) && at_ns <= ap->head.time_ns;
+    bool due = apply_timer_due(l, &timer);
     if (!due || ap->timers_fired == RULES_TIMERS_MAX) {
         ap->timers_due = due;
         ap->phase = APPLY_LOAD;
@@ -208,9 +244,10 @@ static void refuse_event(struct ledger *l, const struct rules_event *ev, const s
     rules_refuse(&named, why, a, ret);
 }
 
-static void evaluate(struct ledger *l, uint32_t index, struct rules_out *ret)
+void apply_evaluate(struct ledger *l, uint32_t index, struct rules_out *ret)
 {
     struct apply *ap = &l->apply;
+    ap->noted = bytes_of(NULL, 0);
     const struct event *event = &ap->request.envelope->body.events[index];
     if (ap->request.governance) {
         govern_apply(l, &ap->request, event, &ap->event_arena, ret);
@@ -236,10 +273,10 @@ static void evaluate(struct ledger *l, uint32_t index, struct rules_out *ret)
     if (rules_program_facts(program)->schedules) {
         ev.timers_waiting = timers_waiting(&l->timers, event->contract);
     }
-    rules_apply(program, &ev, &l->store, &ap->event_arena, ret);
+    run_noted(l, program, &ev, ap->request.envelope->body.salt, ret);
 }
 
-static void event_effects(struct ledger *l, uint32_t index, const struct rules_out *out)
+void apply_effects(struct ledger *l, uint32_t index, const struct rules_out *out)
 {
     const struct body *body = &l->apply.request.envelope->body;
     struct effects_of of = {body->events[index].contract, l->apply.head.position, body->salt};
@@ -419,9 +456,9 @@ static void step_trial(struct ledger *l)
     struct apply *ap = &l->apply;
     struct rules_out out;
     arena_reset(&ap->event_arena);
-    evaluate(l, ap->event, &out);
+    apply_evaluate(l, ap->event, &out);
     if (out.end == RULES_ACCEPTED) {
-        event_effects(l, ap->event, &out);
+        apply_effects(l, ap->event, &out);
         ap->event++;
     } else {
         failure_keep(ap, ap->event, &out);
@@ -485,9 +522,9 @@ static void step_event(struct ledger *l)
     struct rules_out out;
     arena_reset(&ap->event_arena);
     if (!ap->failure.is) {
-        evaluate(l, ap->event, &out);
+        apply_evaluate(l, ap->event, &out);
         require(!body->atomic || out.end == RULES_ACCEPTED);
-        event_effects(l, ap->event, &out);
+        apply_effects(l, ap->event, &out);
     } else if (ap->event == ap->failure.index) {
         out = ap->failure.out;
     } else {

@@ -12,6 +12,7 @@ static const struct kv_family FAMILIES[FAMILIES_COUNT] = {
     [FAMILY_BLOCKS] = {"blocks", false},      [FAMILY_RECORDS] = {"records", false},
     [FAMILY_POSTINGS] = {"postings", false},  [FAMILY_NODES] = {"nodes", false},
     [FAMILY_LOCAL] = {"local", true},         [FAMILY_TRACES] = {"traces", false},
+    [FAMILY_INPUTS] = {"inputs", false},
 };
 
 void ledger_kv_families(struct kv_options *options)

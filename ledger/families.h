@@ -21,6 +21,7 @@ enum ledger_family_number {
     /* this node's own */
     FAMILY_LOCAL = FAMILIES_REPLICATED, /* applied Raft index */
     FAMILY_TRACES,                      /* traces by position */
+    FAMILY_INPUTS,                      /* what accepted events read, by position */
     FAMILIES_COUNT,
 };
 

@@ -393,6 +393,61 @@ err ledger_query_records(const struct ledger *l, const struct ledger_records_que
                          struct arena *a, struct ledger_records *ret,
                          struct errtext *reterr) ERR_MUST_USE;
 
+/* ---- decisions: tried, and told again (ledger/simulate.c, ledger/explain.c) ---- */
+
+struct ledger_simulation_query {
+    struct bytes envelope;       /* signed by at least one; or empty, and */
+    struct bytes body;           /* an encoded Body that nobody has signed yet */
+    const struct bytes *signers; /* parties that are assumed to have signed, too */
+    size_t signer_count;         /* none at all: on_behalf alone is assumed */
+    uint64_t now_ns;             /* block time to assume */
+};
+
+struct ledger_simulated {
+    bool timer; /* one that would fire first */
+    struct ledger_outcome outcome;
+    const struct rules_program *program; /* that judged; NULL: none was in force */
+    struct bytes outcome_json, effects_json, trace_json;
+};
+
+struct ledger_simulation {
+    struct ledger_simulated *events; /* timers that would fire first, then one an event */
+    size_t count;
+    bool accepted; /* all events are; for an atomic request: it would have effects */
+    uint64_t now_ns;
+};
+
+/* What would become of a request if it were alone in the next block: the same code as apply, on an
+ * overlay that is thrown away. Nothing is recorded, no signature is verified, no request id is used
+ * up. The events of an atomic request are shown as tried, one after the other, up to the first that
+ * is not accepted. True: *ret, in the arena. False: refusal says why not, as Submit would;
+ * TOO_COSTLY also when the static bounds, timers included, sum to over SIMULATE_STEPS_MAX; actions
+ * of governance are BAD_REQUEST. Cost: at most that many steps, some 100 ms. A database that fails
+ * stops the process, as in apply. */
+bool ledger_simulate(const struct ledger *l, const struct ledger_simulation_query *query,
+                     struct arena *a, struct ledger_simulation *ret,
+                     struct ledger_refusal *refusal);
+
+struct ledger_explanation {
+    struct ledger_record record;
+    const struct rules_program *program; /* that judged; NULL: the event found none */
+    struct bytes trace_json;
+    bool recomputed;                  /* evaluated again; false: the stored trace */
+    struct bytes on_behalf;           /* empty for a timer */
+    struct bytes signers[SIGNATURES_MAX];
+    size_t signer_count;
+};
+
+/* The trace of a recorded event or timer. A refusal's is stored; an accepted one's is evaluated
+ * again, by the version that judged, from its arguments (of the block) and from what it read, which
+ * each node keeps for itself. Either way it counts only if its salted hash is the record's, and the
+ * outcome and effects must come out the same.
+ * NOT_FOUND: no such record; an action of governance, which has no trace; or this node does not
+ * hold what the event read (it came with a checkpoint, or was over INPUTS_BYTES_MAX). CORRUPT: what
+ * is stored does not give the recorded hashes. LIMIT: larger than the arena. */
+err ledger_explain(const struct ledger *l, uint64_t position, struct arena *a,
+                   struct ledger_explanation *ret, struct errtext *reterr) ERR_MUST_USE;
+
 /* The block's bytes as applied. NOT_FOUND. */
 err ledger_query_block(const struct ledger *l, uint64_t height, struct buf *ret,
                        struct errtext *reterr) ERR_MUST_USE;

@@ -206,6 +206,7 @@ static void prepare(struct ledger *l, struct kv *kv)
     arena_init(&l->apply.envelope_arena, 2 * RULES_APPLY_ARENA_MAX);
     arena_init(&l->apply.event_arena, RULES_APPLY_ARENA_MAX);
     arena_init(&l->apply.requests_arena, RULES_APPLY_ARENA_MAX);
+    inputs_init(&l->inputs);
     store_init(l);
 }
 
@@ -252,6 +253,7 @@ void ledger_close(struct ledger *l)
     buf_done(&l->key);
     buf_done(&l->value);
     buf_done(&l->record);
+    inputs_done(&l->inputs);
     arena_done(&l->apply.arena);
     arena_done(&l->apply.envelope_arena);
     arena_done(&l->apply.event_arena);

@@ -82,6 +82,21 @@ static void record_count(struct ledger_result *result, enum rules_end end)
     }
 }
 
+/* What an accepted event read, under the key of its record; l->key holds it. A block that read too
+ * much keeps those of its first events. */
+static void inputs_put(struct ledger *l, const struct rules_out *out)
+{
+    struct apply *ap = &l->apply;
+    struct bytes noted = ap->noted;
+    ap->noted = bytes_of(NULL, 0);
+    if (out->end != RULES_ACCEPTED || noted.size == 0 || l->options.keep_traces ||
+        ap->noted_bytes + noted.size > INPUTS_BLOCK_BYTES_MAX) {
+        return;
+    }
+    ap->noted_bytes += noted.size;
+    kv_batch_put(l->batch, l->kv, FAMILY_INPUTS, buf_bytes(&l->key), noted);
+}
+
 void record_write(struct ledger *l, const struct recording *what, const struct rules_out *out,
                   struct ledger_outcome *ret)
 {
@@ -118,6 +133,7 @@ void record_write(struct ledger *l, const struct recording *what, const struct r
     if (l->options.keep_traces || out->end != RULES_ACCEPTED) {
         kv_batch_put(l->batch, l->kv, FAMILY_TRACES, buf_bytes(&l->key), out->trace);
     }
+    inputs_put(l, out);
     record_count(&l->apply.result, out->end);
     head->position++;
 }

@@ -145,8 +145,8 @@ static enum reason signers_check(const struct ledger *l, uint64_t height, struct
 
 /* The static bound of one event under the version that would apply; nothing for one that no
  * contract knows, which is recorded as rejection 0.1 without evaluation. */
-static struct ledger_cost event_cost(const struct ledger *l, const struct request_input *input,
-                                     const struct event *event)
+struct ledger_cost request_event_cost(const struct ledger *l, const struct request_input *input,
+                                      const struct event *event)
 {
     struct ledger_cost cost = {.events = 1};
     if (is_governance(event)) {
@@ -203,7 +203,7 @@ enum reason request_check(const struct ledger *l, const struct request_input *in
         return refuse(refusal, REASON_EXPIRED, "body.not_after_ns: that time is past");
     }
     for (uint32_t i = 0; i < body->event_count; i++) {
-        struct ledger_cost cost = event_cost(l, input, &body->events[i]);
+        struct ledger_cost cost = request_event_cost(l, input, &body->events[i]);
         if (!ledger_cost_add(l, &request->cost, &cost)) {
             return refuse(
                 refusal, REASON_TOO_COSTLY,

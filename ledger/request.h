@@ -36,6 +36,11 @@ enum reason request_decode(const struct ledger *l, const struct request_input *i
 enum reason request_check(const struct ledger *l, const struct request_input *input,
                           struct request *request, struct ledger_refusal *refusal);
 
+/* The static bound of one event under the version that would apply at that height and time; steps,
+ * effects and bytes 0 for one that no contract knows. */
+struct ledger_cost request_event_cost(const struct ledger *l, const struct request_input *input,
+                                      const struct event *event);
+
 /* Whether every signature is right; the keys must have been found. */
 bool request_verify(struct ledger *l, const struct request *request);
 

@@ -6,6 +6,7 @@
 #include "ledger/accounts.h"
 #include "ledger/contracts.h"
 #include "ledger/families.h"
+#include "ledger/inputs.h"
 #include "ledger/ledger.h"
 #include "ledger/nodes.h"
 #include "ledger/parties.h"
@@ -49,6 +50,8 @@ struct apply {
     uint32_t timers_fired;
     bool timers_due; /* more than may fire before one entry */
     int32_t day;     /* civil day of the block in the ledger's zone */
+    struct bytes noted;  /* what the last evaluation read; empty: nothing to keep */
+    size_t noted_bytes;  /* kept for this block so far */
     struct ledger_result result;
 };
 
@@ -73,6 +76,7 @@ struct ledger {
     struct contracts contracts;
     struct nodes nodes;
     struct rules_store store;
+    struct inputs inputs;
     struct buf key, value, record; /* scratch of whoever writes one entry */
     struct apply apply;
 };

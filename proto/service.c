@@ -223,6 +223,62 @@ static const struct shape_field FIELDS_get_contract_reply[] = {
 };
 SHAPE(get_contract_reply, concordat__v1__get_contract_reply__descriptor);
 
+static const struct shape_field FIELDS_assumed_signer[] = {
+    F_VALUE(assumed_signer, party),
+};
+SHAPE(assumed_signer, concordat__v1__assumed_signer__descriptor);
+
+static const struct shape_field FIELDS_simulate_request[] = {
+    F_VALUE(simulate_request, envelope),
+    F_VALUE(simulate_request, body),
+    F_LIST(simulate_request, signers, signer_count, &SHAPE_assumed_signer),
+    F_OPTION(simulate_request, now_ns, has_now),
+    F_VALUE(simulate_request, language),
+    F_VALUE(simulate_request, local),
+};
+SHAPE(simulate_request, concordat__v1__simulate_request__descriptor);
+
+static const struct shape_field FIELDS_simulated[] = {
+    F_INNER(simulated, outcome, &SHAPE_event_outcome),
+    F_VALUE(simulated, timer),
+    F_VALUE(simulated, outcome_json),
+    F_VALUE(simulated, effects),
+    F_VALUE(simulated, trace),
+    F_VALUE(simulated, words),
+};
+SHAPE(simulated, concordat__v1__simulated__descriptor);
+
+static const struct shape_field FIELDS_simulate_reply[] = {
+    F_INNER(simulate_reply, at, &SHAPE_at),
+    F_VALUE(simulate_reply, now_ns),
+    F_VALUE(simulate_reply, accepted),
+    F_LIST(simulate_reply, events, event_count, &SHAPE_simulated),
+};
+SHAPE(simulate_reply, concordat__v1__simulate_reply__descriptor);
+
+static const struct shape_field FIELDS_explain_request[] = {
+    F_OPTION(explain_request, position, has_position),
+    F_VALUE(explain_request, party),
+    F_VALUE(explain_request, request_id),
+    F_VALUE(explain_request, event_index),
+    F_VALUE(explain_request, language),
+    F_VALUE(explain_request, local),
+};
+SHAPE(explain_request, concordat__v1__explain_request__descriptor);
+
+static const struct shape_field FIELDS_explain_reply[] = {
+    F_INNER(explain_reply, at, &SHAPE_at),
+    F_INNER(explain_reply, outcome, &SHAPE_event_outcome),
+    F_VALUE(explain_reply, height),
+    F_VALUE(explain_reply, time_ns),
+    F_VALUE(explain_reply, outcome_json),
+    F_VALUE(explain_reply, effects),
+    F_VALUE(explain_reply, trace),
+    F_VALUE(explain_reply, recomputed),
+    F_VALUE(explain_reply, words),
+};
+SHAPE(explain_reply, concordat__v1__explain_reply__descriptor);
+
 /* ---- operator.proto ---- */
 
 static const struct shape_field FIELDS_node_status[] = {

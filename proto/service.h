@@ -30,6 +30,8 @@
 #define METHOD_TRIAL_BALANCE "/concordat.v1.Query/TrialBalance"
 #define METHOD_LIST_CONTRACTS "/concordat.v1.Contracts/List"
 #define METHOD_GET_CONTRACT "/concordat.v1.Contracts/Get"
+#define METHOD_SIMULATE "/concordat.v1.Contracts/Simulate"
+#define METHOD_EXPLAIN "/concordat.v1.Contracts/Explain"
 #define METHOD_STATUS "/concordat.v1.Operator/Status"
 #define METHOD_HEALTH_CHECK "/grpc.health.v1.Health/Check"
 #define METHOD_HEALTH_WATCH "/grpc.health.v1.Health/Watch"
@@ -217,6 +219,52 @@ struct get_contract_reply {
     struct bytes text;
 };
 
+struct assumed_signer {
+    struct bytes party;
+};
+
+struct simulate_request {
+    struct bytes envelope, body;
+    struct assumed_signer *signers;
+    size_t signer_count;
+    bool has_now;
+    uint64_t now_ns;
+    struct bytes language;
+    bool local;
+};
+
+struct simulated {
+    struct event_outcome outcome;
+    bool timer;
+    struct bytes outcome_json, effects, trace, words;
+};
+
+struct simulate_reply {
+    struct at at;
+    uint64_t now_ns;
+    bool accepted;
+    struct simulated *events;
+    size_t event_count;
+};
+
+struct explain_request {
+    bool has_position;
+    uint64_t position;
+    struct bytes party, request_id;
+    uint32_t event_index;
+    struct bytes language;
+    bool local;
+};
+
+struct explain_reply {
+    struct at at;
+    struct event_outcome outcome;
+    uint64_t height, time_ns;
+    struct bytes outcome_json, effects, trace;
+    bool recomputed;
+    struct bytes words;
+};
+
 /* ---- operator.proto ---- */
 
 enum node_role {
@@ -299,6 +347,10 @@ struct health_check_response {
     X(list_contracts_reply)                                                                        \
     X(get_contract_request)                                                                        \
     X(get_contract_reply)                                                                          \
+    X(simulate_request)                                                                            \
+    X(simulate_reply)                                                                              \
+    X(explain_request)                                                                             \
+    X(explain_reply)                                                                               \
     X(status_request)                                                                              \
     X(status_reply)                                                                                \
     X(health_check_request)                                                                        \

@@ -12,7 +12,7 @@
 enum { ENTRIES_MAX = 200 }; /* of trace or effects: a person reads no more */
 
 struct telling {
-    const struct rules_program *p;
+    const struct rules_program *p; /* NULL: none was in force; then there is no trace */
     enum rules_language l;
     struct buf *out;
     struct bytes clause; /* of the last entry told */
@@ -76,7 +76,7 @@ static void heading(struct telling *t, enum phrase phrase)
 /* clause 5 "title" */
 static void put_clause(struct telling *t, struct bytes clause)
 {
-    struct bytes title = span_clause_title(t->p, clause);
+    struct bytes title = t->p == NULL ? bytes_text("") : span_clause_title(t->p, clause);
     say(t, PHRASE_CLAUSE);
     put(t, " ");
     buf_put_bytes(t->out, clause);
@@ -102,7 +102,7 @@ static void put_keys(struct telling *t, struct bytes name, const struct raw *key
 static bool put_condition(struct telling *t, uint32_t line, const char *word, int64_t index)
 {
     size_t at = 0;
-    if (!span_statement(t->p, line, word, &at)) {
+    if (t->p == NULL || !span_statement(t->p, line, word, &at)) {
         return false;
     }
     struct span s = span_condition(t->p, at);
@@ -302,7 +302,7 @@ static void tell_effect(struct telling *t, const struct raw *e)
 
 /* ---- the decision ---- */
 
-static void tell_head(struct telling *t, const struct raw *outcome)
+static void tell_contract(struct telling *t)
 {
     const struct rules_facts *f = &t->p->facts;
     say(t, PHRASE_CONTRACT);
@@ -316,6 +316,13 @@ static void tell_head(struct telling *t, const struct raw *outcome)
         buf_put_bytes(t->out, f->title);
     }
     put(t, "\n");
+}
+
+static void tell_head(struct telling *t, const struct raw *outcome)
+{
+    if (t->p != NULL) {
+        tell_contract(t);
+    }
     say(t, PHRASE_EVENT);
     put(t, " ");
     buf_put_bytes(t->out, member_text(outcome, "event"));
@@ -441,7 +448,6 @@ static err tell(struct telling *t, const struct raw *outcome, const struct raw *
 err rules_explain(const struct rules_program *program, const struct rules_decision *decision,
                   enum rules_language language, struct buf *out, struct errtext *reterr)
 {
-    require(program != NULL);
     require(decision != NULL);
     require(out != NULL);
     const struct bytes parts[3] = {decision->outcome, decision->effects, decision->trace};

@@ -17,7 +17,8 @@ struct rules_decision {
     struct bytes outcome, effects, trace;
 };
 
-/* Appends lines of text. The program must be the version that decided. INVALID: a part is not what
+/* Appends lines of text. The program must be the version that decided, NULL if the event found none
+ * (version 0). INVALID: a part is not what
  * rules_apply makes, or is too large to be read. Any thread. */
 err rules_explain(const struct rules_program *program, const struct rules_decision *decision,
                   enum rules_language language, struct buf *out,

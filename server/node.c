@@ -245,6 +245,7 @@ static void init_parts(struct node *n)
     submit_init(n);
     reads_init(n);
     watch_init(n);
+    decide_init(n);
     loop_timer_init(&n->second_timer, each_second, n);
     loop_timer_init(&n->drain_timer, drain_step, n);
 }

@@ -125,6 +125,13 @@ struct node {
     struct read_list reads;
     struct loop_task reads_task;
 
+    /* decide.c */
+    struct decide_queue {
+        struct decide *first, **last; /* those that may run */
+        size_t count;                 /* these, and those that wait for their read */
+        struct loop_task task;
+    } decisions;
+
     /* watch.c */
     struct watcher *watchers;
     struct loop_task watch_task;
@@ -225,6 +232,11 @@ void watch_room(struct grpc_call *call);
 void watch_cancel(struct grpc_call *call);
 /* New records: watchers that wait go on. */
 void watch_wake(struct node *n);
+
+/* ---- decide.c ---- */
+void decide_init(struct node *n);
+void decide_call(struct grpc_call *call, struct bytes message);
+void decide_cancel(struct grpc_call *call);
 
 /* ---- services ---- */
 void query_call(struct grpc_call *call, struct bytes message);

@@ -7,7 +7,7 @@
 #include "proto/shape.h"
 #include "proto/wire.h"
 
-enum { MESSAGES = 21, PARENTS_MAX = 8 };
+enum { MESSAGES = 25, PARENTS_MAX = 8 };
 
 /* ---- shapes against descriptors ---- */
 
