@@ -162,6 +162,7 @@ enum {
     ARENA_SLACK = 8192,               /* rounding of what an arena holds besides its main content */
     CHAIN_ENTRIES_MAX = 32,           /* blocks kept in memory to be applied; more are read back */
     ALARMS_RAISED_MAX = 64,           /* (code, node) pairs: four of each node of the table */
+    GARBLED_FRAMES_ALARM = 3,         /* malformed frames of one node: no accident any more */
     LEADERS_KEPT = 16,                /* terms whose leader is remembered, to name it in alarms */
     CATCH_UP_BLOCKS = 64,             /* a node further behind says so instead of answering */
 };

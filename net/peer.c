@@ -325,6 +325,21 @@ void peer_links_free(struct peer_links *links)
     free(links);
 }
 
+err peer_drop(struct peer_links *links, uint64_t id, enum peer_reason reason)
+{
+    require(links != NULL);
+    require(reason != PEER_REASON_NONE);
+    struct peer *peer = peer_find(links, id);
+    if (peer == NULL) {
+        return (err){ERR_NOT_FOUND};
+    }
+    if (peer->in == NULL || peer->in->state != LINK_UP || !conn_is_open(peer->in->conn)) {
+        return (err){ERR_AGAIN};
+    }
+    link_end_later(peer->in, reason);
+    return err_ok();
+}
+
 /* ---- facts ---- */
 
 err peer_status(const struct peer_links *links, uint64_t id, struct peer_status *ret)

@@ -160,6 +160,11 @@ err peer_links_set_credentials(struct peer_links *links, struct bytes certificat
 err peer_send(struct peer_links *links, uint64_t to, uint8_t type, const struct bytes parts[],
               size_t count) ERR_MUST_USE;
 
+/* Ends the connection that the peer has dialled, because of what it sent: nothing more of it is
+ * delivered, on_link follows with the reason. The peer may dial again, after a pause that doubles.
+ * NOT_FOUND: no such peer; AGAIN: it has none. */
+err peer_drop(struct peer_links *links, uint64_t id, enum peer_reason reason) ERR_MUST_USE;
+
 /* NOT_FOUND, or the facts of one peer. */
 err peer_status(const struct peer_links *links, uint64_t id, struct peer_status *ret) ERR_MUST_USE;
 

@@ -75,6 +75,7 @@ static bool is_over(struct node *n, const struct raised *r, uint64_t now)
     switch (r->code) {
     case ALARM_CLOCK:
     case ALARM_BLOCK_EARLY:
+    case ALARM_PEER_GARBLES:
         return gone || (now > r->last_ns && now - r->last_ns > ALARM_CLOCK_NS);
     case ALARM_DIVERGED:
     case ALARM_PEER_LIES:
@@ -108,6 +109,8 @@ const char *alarm_name(enum alarm_code code)
         return "clock-ahead";
     case ALARM_PEER_LIES:
         return "log-contradicted";
+    case ALARM_PEER_GARBLES:
+        return "frames-malformed";
     case ALARM_VOID_BLOCK:
         return "void-block";
     case ALARM_BLOCK_EARLY:
@@ -131,6 +134,9 @@ const char *alarm_remedy(enum alarm_code code)
         return "synchronise the clock of this node (chrony, ntpd)";
     case ALARM_PEER_LIES:
         return "stop that node and examine its disk";
+    case ALARM_PEER_GARBLES:
+        return "compare the versions of both nodes; if they are equal, stop that node and examine "
+               "it";
     case ALARM_VOID_BLOCK:
         return "stop that node and examine its software; what was sent to it is sent again";
     case ALARM_BLOCK_EARLY:

@@ -248,6 +248,30 @@ void host_frame_refused(struct node *n, uint64_t from, const char *why)
     }
 }
 
+/* A frame that no sound node sends. Its connection is cut, for what follows on it cannot be trusted
+ * either; who does it again and again is named. */
+static void frame_malformed(struct node *n, uint64_t from, const char *why)
+{
+    struct garbled *g = NULL;
+    for (size_t i = 0; i < NODES_MAX && (g == NULL || g->id != from); i++) {
+        struct garbled *k = &n->garbled[i];
+        bool usable = k->id == from || k->id == 0 || node_row(n, k->id) == NULL;
+        g = usable && (g == NULL || k->id == from) ? k : g;
+    }
+    host_frame_refused(n, from, why);
+    err e = peer_drop(n->links, from, PEER_REASON_BAD_FRAME);
+    (void)e; /* it is closed already, or has just left the table */
+    if (g == NULL) {
+        return; /* NODES_MAX nodes of the table garble: this one is no news */
+    }
+    *g = g->id == from ? *g : (struct garbled){.id = from};
+    g->count++;
+    if (g->count >= GARBLED_FRAMES_ALARM) {
+        alarm_raise(n, ALARM_PEER_GARBLES, from, "node %llu has sent %llu malformed frames: %s",
+                    (unsigned long long)from, (unsigned long long)g->count, why);
+    }
+}
+
 void host_receive(struct node *n, uint64_t from, struct bytes frame)
 {
     struct errtext why = {""};
@@ -260,6 +284,8 @@ void host_receive(struct node *n, uint64_t from, struct bytes frame)
     if (err_is(e, ERR_CONFLICT)) {
         alarm_raise(n, ALARM_PEER_LIES, from, "node %llu contradicts what is committed: %s",
                     (unsigned long long)from, why.text);
+    } else if (err_is(e, ERR_INVALID)) {
+        frame_malformed(n, from, why.text);
     } else if (failed(e)) {
         host_frame_refused(n, from, why.text);
     }

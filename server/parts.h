@@ -45,6 +45,7 @@ enum alarm_code {
     ALARM_DIVERGED,      /* another digest than ours at one height */
     ALARM_CLOCK,         /* our own clock runs ahead of the voters' */
     ALARM_PEER_LIES,     /* contradicts what is committed */
+    ALARM_PEER_GARBLES,  /* sends malformed frames again and again */
     ALARM_VOID_BLOCK,    /* led while an entry was committed that is no block */
     ALARM_BLOCK_EARLY,   /* stamped a block ahead of our clock */
     ALARM_LOG_DAMAGED,   /* found on this node's disk */
@@ -65,6 +66,11 @@ struct raised {
     enum alarm_code code;
     uint64_t node; /* whom it is about; 0: nobody knows */
     char text[256];
+};
+
+/* A peer whose link was cut because of a malformed frame, and how often; id 0: a free place. */
+struct garbled {
+    uint64_t id, count;
 };
 
 struct node {
@@ -98,6 +104,7 @@ struct node {
     struct buf packet; /* encoding of the packet under way */
     uint64_t clock_ms; /* last answer of now_ms: never goes back */
     uint64_t frames_refused;
+    struct garbled garbled[NODES_MAX];
     bool appended; /* the frame just received made the log longer */
     struct {
         uint64_t term, leader;

@@ -309,6 +309,39 @@ def damaged_log(bench):
     check(height > 0, f"a torn last write: the node comes back and is level at {height}")
 
 
+def garbled(bench):
+    """A node of this ledger that sends what no sound node sends: cut off each time, then named."""
+    with open(bench.lab.path("genesis.json"), encoding="utf-8") as f:
+        spec = harness.json.load(f)
+    with open(bench.lab.profile, encoding="utf-8") as f:
+        ledger_id = bytes.fromhex(harness.json.load(f)["ledger_id"])
+    host, _, port = spec["nodes"][0]["peer"].partition(":")
+    sender = spec["nodes"][1]["name"]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(bench.lab.path("ville", "keys", "ca.crt"))
+    own = bench.lab.path(sender, "node", "node")
+    context.load_cert_chain(own + ".crt", own + ".key")
+    context.set_alpn_protocols(["concordat-peer/1"])
+    hello = struct.pack(">H32sQQ", 1, ledger_id, 2, 1)
+    for _ in range(3):
+        with socket.create_connection((host, int(port)), 5) as plain:
+            with context.wrap_socket(plain) as tls:
+                tls.settimeout(10)
+                tls.sendall(struct.pack(">IB", len(hello), 240) + hello)
+                welcome = tls.recv(4096)
+                check(welcome[4:5] == bytes([241]), f"{sender} is welcome")
+                tls.sendall(struct.pack(">IB", 6, 1) + b"\x01\x01nono")
+                try:
+                    closed = tls.recv(4096) == b""
+                except (ssl.SSLError, ConnectionError):
+                    closed = True
+                check(closed, f"{sender} sends a malformed frame: cut off")
+    facts = bench.wait_alarm("ville", "frames-malformed")
+    text = [a["text"] for a in facts["alarms"] if a["code"] == "frames-malformed"][0]
+    check("3 malformed frames" in text, f"and named: {text}")
+
+
 def main(bench, _args):
     """Every line of bad input, on three real nodes."""
     if grpc is None:
@@ -328,6 +361,7 @@ def main(bench, _args):
         check(bench.status()[0] == 0, "after all of this the ledger is well")
         check(c.outcome().clause == "", "and takes a good request")
     damaged_log(bench)
+    garbled(bench)
 
 
 if __name__ == "__main__":

@@ -275,6 +275,36 @@ static void the_table_may_change_inside_callbacks(void **state)
     world_until(&w, w.nodes[2].on_event == NULL);
 }
 
+static void drop_on_frame(struct node *node, bool frame)
+{
+    if (frame) {
+        node->on_event = NULL;
+        assert_false(failed(peer_drop(node->links, 1, PEER_REASON_BAD_FRAME)));
+        assert_true(err_is(peer_drop(node->links, 1, PEER_REASON_BAD_FRAME), ERR_AGAIN));
+    }
+}
+
+/* What follows the bad frame on its connection is not heard; the peer comes again. */
+static void a_peer_is_dropped(void **state)
+{
+    (void)state;
+    world_start_two(&w);
+    assert_true(err_is(peer_drop(w.nodes[2].links, 3, PEER_REASON_BAD_FRAME), ERR_NOT_FOUND));
+    w.nodes[2].on_event = drop_on_frame;
+    assert_false(failed(send_text(1, 2, "bad")));
+    assert_false(failed(send_text(1, 2, "unheard")));
+    world_until(&w, w.nodes[2].downs[PEER_DIRECTION_IN] == 1);
+    assert_int_equal(w.nodes[2].down_reason, PEER_REASON_BAD_FRAME);
+    assert_int_equal(w.nodes[2].received_count, 1);
+    assert_int_equal(world_status(&w, 2, 1).last_reason, PEER_REASON_BAD_FRAME);
+    world_until(&w, world_linked(&w, 1, 2));
+    assert_false(failed(send_text(1, 2, "good")));
+    world_until(&w, w.nodes[2].received_count == 2);
+    world_stop(&w, 1);
+    world_until(&w, w.nodes[2].downs[PEER_DIRECTION_IN] == 2);
+    assert_true(err_is(peer_drop(w.nodes[2].links, 1, PEER_REASON_BAD_FRAME), ERR_AGAIN));
+}
+
 static void a_moved_node_is_found(void **state)
 {
     (void)state;
@@ -298,6 +328,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(idle_links_stay_up, setup, teardown),
         cmocka_unit_test_setup_teardown(faults_drop_and_delay, setup, teardown),
         cmocka_unit_test_setup_teardown(the_table_may_change_inside_callbacks, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_peer_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(a_moved_node_is_found, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
