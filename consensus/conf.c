@@ -74,8 +74,8 @@ err conf_decode(struct bytes b, struct conf *ret)
             cursor_fail(&c);
         }
     }
-    if (!cursor_done(&c)) {
-        return (err){ERR_INVALID};
+    if (!cursor_done(&c) || conf_voters(&conf) == 0) {
+        return (err){ERR_INVALID}; /* without a voter nothing could ever be committed again */
     }
     require(conf.count == count);
     *ret = conf;

@@ -31,7 +31,8 @@ struct conf {
     struct conf_server servers[NODES_MAX];
 };
 
-/* Strict: INVALID unless conf_encode would write exactly these bytes for 1 to NODES_MAX servers. */
+/* Strict: INVALID unless conf_encode would write exactly these bytes for 1 to NODES_MAX servers,
+ * one of them at least a voter. */
 err conf_decode(struct bytes b, struct conf *ret) ERR_MUST_USE;
 
 /* Appends the encoding, at most CONF_BYTES_MAX bytes. */

@@ -214,8 +214,11 @@ enum consensus_answer consensus_change(struct consensus *c, uint64_t id,
 /* Makes a standby a voter once it is level. BUSY: call again every heartbeat. */
 enum consensus_answer consensus_promote(struct consensus *c, uint64_t id) ERR_MUST_USE;
 
-/* Hands leadership to a voter that is level. BUSY: stop submitting, call again. OK: begun; done
- * when this node is follower, failed when it still leads and status.transferee is 0. */
+/* Hands leadership to a voter that is level. BUSY: stop submitting, call again, or try another one:
+ * it lacks entries, or has been silent. OK: begun; done when this node is follower, failed when it
+ * still leads and status.transferee is 0. Needs no write of this node: it works while writes are
+ * stuck (never after consensus_check has failed), unless a change of configuration is among them,
+ * which nobody has been sent yet. */
 enum consensus_answer consensus_transfer(struct consensus *c, uint64_t id) ERR_MUST_USE;
 
 /* The host has made a checkpoint of the state as it is: at `applied`, with all given out applied.

@@ -226,6 +226,10 @@ enum consensus_answer consensus_transfer(struct consensus *c, uint64_t id)
         raft_match_index(&c->raft, id, &match) != 0) {
         return CONSENSUS_BAD_MEMBER;
     }
+    /* Whoever is silent would not campaign, and commands would wait for an election timeout. */
+    if (status_silent(c, id)) {
+        return CONSENSUS_BUSY;
+    }
     /* T20: the core tells the target to campaign at its first acknowledgement, level or not. */
     if (match != raft_last_index(&c->raft) && guard_on(c, GUARD_CAUGHT_UP)) {
         return CONSENSUS_BUSY;

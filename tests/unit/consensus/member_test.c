@@ -130,6 +130,65 @@ static void leadership_moves_to_one_that_is_level(void **state)
     lab_free(l);
 }
 
+/* The leader's disk does not finish a write any more. The others have the entries, so one of them
+ * can take over, and nothing that the leader sends for it needs a write of its own. */
+static void leadership_moves_though_the_own_disk_is_dead(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vvv");
+    struct consensus *c = l->nodes[1].c;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(lab_command(l, 1, 10), CONSENSUS_OK);
+    }
+    assert_int_equal(l->nodes[1].job_count, 3);
+    assert_int_equal(consensus_transfer(c, 2), CONSENSUS_BUSY); /* it has nothing of it yet */
+    for (int i = 0; i < 4; i++) {
+        for (uint64_t to = 2; to <= 3; to++) {
+            lab_carry(l, 1, to);
+            lab_sync(l, to);
+            lab_carry(l, to, 1);
+        }
+    }
+    assert_int_equal(c->commit, memlog_last(&c->log)); /* without our disk */
+    assert_int_equal(consensus_transfer(c, 2), CONSENSUS_OK);
+    lab_carry(l, 1, 2);
+    lab_sync(l, 2);
+    lab_carry(l, 2, 3);
+    lab_sync(l, 3);
+    lab_carry(l, 3, 2);
+    lab_sync(l, 2);
+    assert_true(lab_leads(l, 2));
+    assert_int_equal(l->nodes[1].job_count, 3);
+    lab_carry(l, 2, 1);
+    assert_false(lab_leads(l, 1));
+    lab_lose_all(l);
+    lab_timeout(l, 2);
+    for (int i = 0; i < 4; i++) { /* and its commands are committed without us */
+        lab_carry(l, 2, 3);
+        lab_sync(l, 3);
+        lab_carry(l, 3, 2);
+        lab_sync(l, 2);
+    }
+    assert_true(consensus_ready(l->nodes[2].c));
+    lab_free(l);
+}
+
+/* Whoever has not been heard of for an election timeout is not asked to lead. */
+static void leadership_does_not_move_to_the_silent(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vvv");
+    struct consensus *c = l->nodes[1].c;
+    for (int i = 0; i < 12; i++) {
+        lab_timeout(l, 1);
+        lab_deliver(l, LAB_BIT(1) | LAB_BIT(3), 6);
+    }
+    assert_true(lab_leads(l, 1));
+    assert_int_equal(consensus_transfer(c, 2), CONSENSUS_BUSY);
+    assert_int_equal(consensus_transfer(c, 3), CONSENSUS_OK);
+    lab_free(l);
+}
+
 /* ---- snapshots ---- */
 
 static void take_snapshot(struct lab *l, uint32_t trailing)
@@ -239,6 +298,8 @@ int main(void)
         cmocka_unit_test(impossible_changes_are_refused),
         cmocka_unit_test(a_quorum_must_know_that_it_is_one),
         cmocka_unit_test(leadership_moves_to_one_that_is_level),
+        cmocka_unit_test(leadership_moves_though_the_own_disk_is_dead),
+        cmocka_unit_test(leadership_does_not_move_to_the_silent),
         cmocka_unit_test(a_node_far_behind_installs_a_snapshot),
         cmocka_unit_test(a_failed_fetch_starts_over),
         cmocka_unit_test(a_snapshot_needs_something_new),
