@@ -1,0 +1,467 @@
+#include "tests/sim/product/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cursor.h"
+#include "base/mem.h"
+#include "base/require.h"
+#include "consensus/consensus.h"
+#include "consensus/packet.h"
+#include "tests/sim/product/model.h"
+
+enum { TRIAL_EVERY = 16, RAFT_FRAME = 1 };
+
+/* One entry, and all before it: equal chains mean equal logs. */
+struct link {
+    uint64_t term, chain;
+};
+
+/* A log from index 1; links[0] is before it. */
+struct view {
+    struct link *links;
+    size_t count, capacity; /* count: 1 + entries */
+};
+
+struct watched { /* a machine */
+    struct view submitted, durable;
+    uint64_t term, vote; /* durable */
+    uint64_t led_term;   /* the last one in which it was seen leading */
+    uint64_t commit;     /* as it said last, in this life */
+    uint64_t height;     /* applied last, in this life; 0: not yet */
+};
+
+struct checker {
+    struct world *world;
+    struct watched machines[SIM_NODES_MAX];
+    struct view committed;
+    uint64_t *committed_by; /* term of the leader in whose time an index was known as committed */
+    size_t by_capacity;
+    uint64_t *leaders; /* by term: id */
+    size_t leaders_capacity;
+};
+
+/* ---- views ---- */
+
+static void view_reserve(struct view *v, size_t count)
+{
+    if (count > v->capacity) {
+        v->capacity = count < 256 ? 256 : 2 * count;
+        v->links = mem_resize(v->links, v->capacity, sizeof *v->links);
+    }
+}
+
+static void view_init(struct view *v)
+{
+    view_reserve(v, 1);
+    v->links[0] = (struct link){0, 0};
+    v->count = 1;
+}
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * UINT64_C(0x9fb21c651e98df25);
+    return h ^ (h >> 29);
+}
+
+static uint64_t hash_of(uint64_t chain, uint64_t term, uint8_t type, struct bytes data)
+{
+    uint64_t h = mix(mix(mix(chain, term), type), data.size);
+    size_t at = 0;
+    for (; at + 8 <= data.size; at += 8) {
+        uint64_t word;
+        memcpy(&word, data.data + at, sizeof word);
+        h = mix(h, word);
+    }
+    for (; at < data.size; at++) {
+        h = mix(h, data.data[at]);
+    }
+    return h;
+}
+
+static void view_put(struct view *v, uint64_t index, uint64_t term, uint8_t type, struct bytes data)
+{
+    require(index >= 1 && index <= v->count);
+    view_reserve(v, (size_t)index + 1);
+    v->links[index] = (struct link){term, hash_of(v->links[index - 1].chain, term, type, data)};
+    v->count = (size_t)index + 1;
+}
+
+static uint64_t view_last(const struct view *v)
+{
+    return v->count - 1;
+}
+
+struct checker *checker_new(struct world *w)
+{
+    struct checker *c = mem_new(1, sizeof *c);
+    c->world = w;
+    view_init(&c->committed);
+    for (size_t i = 0; i < SIM_NODES_MAX; i++) {
+        view_init(&c->machines[i].submitted);
+        view_init(&c->machines[i].durable);
+    }
+    return c;
+}
+
+void checker_free(struct checker *c)
+{
+    for (size_t i = 0; i < SIM_NODES_MAX; i++) {
+        free(c->machines[i].submitted.links);
+        free(c->machines[i].durable.links);
+    }
+    free(c->committed.links);
+    free(c->committed_by);
+    free(c->leaders);
+    free(c);
+}
+
+static struct watched *watched_of(const struct machine *m)
+{
+    return &m->world->checker->machines[m->number];
+}
+
+uint64_t check_committed(const struct world *w)
+{
+    return view_last(&w->checker->committed);
+}
+
+/* ---- the log ---- */
+
+/* What was durable must be there again, and what is committed must not be contradicted. */
+static void check_kept(struct machine *m, const struct view *before, uint64_t first)
+{
+    const struct view *now = &watched_of(m)->durable;
+    uint64_t last = view_last(before);
+    if (view_last(now) < last ||
+        (last >= first && last > 0 && now->links[last].chain != before->links[last].chain)) {
+        violation(m->world,
+                  "node %llu lost durable entries: %llu of them were known, %llu are left",
+                  (unsigned long long)m->id, (unsigned long long)last,
+                  (unsigned long long)view_last(now));
+    }
+}
+
+void check_recovered(struct machine *m, struct logstore *log, const struct logstore_recovered *r)
+{
+    struct watched *t = watched_of(m);
+    struct buf data;
+    struct errtext why = {""};
+    if (r->term < t->term || (r->term == t->term && t->vote != 0 && r->vote != t->vote)) {
+        violation(m->world, "node %llu forgot term %llu, vote %llu: it has %llu, %llu",
+                  (unsigned long long)m->id, (unsigned long long)t->term,
+                  (unsigned long long)t->vote, (unsigned long long)r->term,
+                  (unsigned long long)r->vote);
+    }
+    t->term = r->term;
+    t->vote = r->vote;
+    struct view before = t->durable;
+    t->durable = (struct view){0};
+    view_init(&t->durable);
+    buf_init(&data, LOG_ENTRY_BYTES_MAX);
+    for (uint64_t i = r->first; i <= r->last; i++) {
+        struct logstore_info info;
+        err e = logstore_peek(log, i, &info);
+        require(!failed(e));
+        e = logstore_read(log, i, &data, &why);
+        if (failed(e) && !m->rotten) {
+            violation(m->world, "node %llu cannot read entry %llu: %s", (unsigned long long)m->id,
+                      (unsigned long long)i, why.text);
+        }
+        view_put(&t->durable, i, info.term, info.type, buf_bytes(&data));
+    }
+    buf_done(&data);
+    if (!m->rotten) {
+        check_kept(m, &before, r->first);
+    }
+    free(before.links);
+    t->submitted.count = 1;
+    view_reserve(&t->submitted, t->durable.count);
+    memcpy(t->submitted.links, t->durable.links, t->durable.count * sizeof(struct link));
+    t->submitted.count = t->durable.count;
+}
+
+static void put_job(struct view *v, const struct logstore_job *job)
+{
+    for (size_t i = 0; i < job->entries_count; i++) {
+        const struct logstore_entry *e = &job->entries[i];
+        view_put(v, job->first + i, e->term, e->type, e->data);
+    }
+}
+
+void check_submitted(struct machine *m, const struct logstore_job *job)
+{
+    struct watched *t = watched_of(m);
+    if (m->dead || job->kind != LOGSTORE_ENTRIES) {
+        return;
+    }
+    uint64_t committed = view_last(&m->world->checker->committed);
+    if (job->first <= committed && job->first <= t->commit) {
+        violation(m->world, "node %llu overwrites entry %llu, committed there",
+                  (unsigned long long)m->id, (unsigned long long)job->first);
+    }
+    put_job(&t->submitted, job);
+}
+
+void check_durable(struct machine *m, const struct logstore_job *job)
+{
+    struct watched *t = watched_of(m);
+    switch (job->kind) {
+    case LOGSTORE_HARD:
+        if (job->term < t->term || (job->term == t->term && t->vote != 0 && job->vote != t->vote)) {
+            violation(m->world, "node %llu votes twice in term %llu: %llu, then %llu",
+                      (unsigned long long)m->id, (unsigned long long)job->term,
+                      (unsigned long long)t->vote, (unsigned long long)job->vote);
+        }
+        t->term = job->term;
+        t->vote = job->vote;
+        break;
+    case LOGSTORE_ENTRIES:
+        put_job(&t->durable, job);
+        break;
+    case LOGSTORE_SNAPSHOT:
+    case LOGSTORE_INSTALL:
+        break;
+    }
+}
+
+/* ---- what leaves the node (Raft's promises at the door) ---- */
+
+static void check_raft_frame(struct machine *m, uint64_t to, struct bytes frame)
+{
+    const struct watched *t = watched_of(m);
+    struct cursor c = cursor_of(frame);
+    (void)cursor_u8(&c); /* version of the frame */
+    uint8_t kind = cursor_u8(&c);
+    if (kind == PACKET_READ || kind == PACKET_READ_ACK) {
+        return;
+    }
+    (void)cursor_u8(&c);
+    uint64_t term = cursor_u64(&c);
+    uint64_t a = cursor_u64(&c); /* of a result: what was rejected */
+    uint64_t b = cursor_u64(&c); /* of a result: what it has */
+    bool pre_vote = kind == PACKET_VOTE || kind == PACKET_VOTE_RESULT;
+    if (term > t->term && !pre_vote) {
+        violation(m->world, "node %llu speaks of term %llu, its disk of %llu",
+                  (unsigned long long)m->id, (unsigned long long)term, (unsigned long long)t->term);
+    }
+    if (kind == PACKET_APPEND_RESULT && a == 0 && b > view_last(&t->durable)) {
+        violation(m->world, "node %llu acknowledges entry %llu, its disk ends at %llu",
+                  (unsigned long long)m->id, (unsigned long long)b,
+                  (unsigned long long)view_last(&t->durable));
+    }
+    if (kind == PACKET_VOTE_RESULT) {
+        struct cursor v = cursor_of(frame);
+        (void)cursor_bytes(&v, 11);
+        uint8_t flags = cursor_u8(&v);
+        bool granted = (flags & 1) != 0 && (flags & 2) == 0;
+        if (granted && (t->term != term || t->vote != to)) {
+            violation(m->world, "node %llu votes for %llu in term %llu, its disk for %llu in %llu",
+                      (unsigned long long)m->id, (unsigned long long)to, (unsigned long long)term,
+                      (unsigned long long)t->vote, (unsigned long long)t->term);
+        }
+    }
+}
+
+void check_sent(struct machine *m, uint64_t to, uint8_t type, struct bytes frame)
+{
+    if (type == RAFT_FRAME) {
+        check_raft_frame(m, to, frame);
+    }
+}
+
+/* ---- roles and commits ---- */
+
+static void check_leader(struct machine *m, uint64_t term)
+{
+    struct checker *c = m->world->checker;
+    struct watched *t = watched_of(m);
+    if (term >= c->leaders_capacity) {
+        size_t capacity = (size_t)term + 256;
+        c->leaders = mem_resize(c->leaders, capacity, sizeof *c->leaders);
+        memset(c->leaders + c->leaders_capacity, 0,
+               (capacity - c->leaders_capacity) * sizeof *c->leaders);
+        c->leaders_capacity = capacity;
+    }
+    if (c->leaders[term] != 0 && c->leaders[term] != m->id) {
+        violation(m->world, "nodes %llu and %llu both lead term %llu",
+                  (unsigned long long)c->leaders[term], (unsigned long long)m->id,
+                  (unsigned long long)term);
+    }
+    if (t->led_term == term) {
+        return;
+    }
+    m->world->counts.elections++;
+    trace(m->world, "%llu leads term %llu", (unsigned long long)m->id, (unsigned long long)term);
+    c->leaders[term] = m->id;
+    t->led_term = term;
+    uint64_t index = view_last(&c->committed);
+    while (index > 0 && c->committed_by[index] >= term) {
+        index--;
+    }
+    if (view_last(&t->submitted) < index ||
+        t->submitted.links[index].chain != c->committed.links[index].chain) {
+        violation(m->world, "node %llu leads term %llu without entry %llu, committed before",
+                  (unsigned long long)m->id, (unsigned long long)term, (unsigned long long)index);
+    }
+}
+
+static void check_majority(struct machine *m, uint64_t index, uint64_t chain)
+{
+    struct world *w = m->world;
+    uint32_t have = 0;
+    for (uint32_t i = 0; i < w->nodes; i++) {
+        const struct view *v = &w->checker->machines[i].durable;
+        have += view_last(v) >= index && v->links[index].chain == chain;
+    }
+    if (index > 1 && have < w->nodes / 2 + 1) { /* entry 1 is the same for all founders */
+        violation(w, "node %llu calls entry %llu committed, which %u of %u disks hold",
+                  (unsigned long long)m->id, (unsigned long long)index, have, w->nodes);
+    }
+}
+
+static void check_commit(struct machine *m, uint64_t commit, uint64_t term)
+{
+    struct checker *c = m->world->checker;
+    struct watched *t = watched_of(m);
+    uint64_t known = view_last(&c->committed);
+    t->commit = commit;
+    if (commit > view_last(&t->submitted)) {
+        violation(m->world, "node %llu calls entry %llu committed, which it does not have",
+                  (unsigned long long)m->id, (unsigned long long)commit);
+    }
+    if (commit > known) {
+        check_majority(m, commit, t->submitted.links[commit].chain);
+        view_reserve(&c->committed, (size_t)commit + 1);
+        c->by_capacity = c->committed.capacity;
+        c->committed_by = mem_resize(c->committed_by, c->by_capacity, sizeof *c->committed_by);
+        for (uint64_t i = known + 1; i <= commit; i++) {
+            c->committed.links[i] = t->submitted.links[i];
+            c->committed_by[i] = term;
+        }
+        if (c->committed.links[known].chain != t->submitted.links[known].chain) {
+            violation(m->world, "node %llu has another committed log at entry %llu",
+                      (unsigned long long)m->id, (unsigned long long)known);
+        }
+        c->committed.count = (size_t)commit + 1;
+    } else if (c->committed.links[commit].chain != t->submitted.links[commit].chain) {
+        violation(m->world, "node %llu has another committed log at entry %llu",
+                  (unsigned long long)m->id, (unsigned long long)commit);
+    }
+}
+
+void check_turn(struct machine *m)
+{
+    struct watched *t = watched_of(m);
+    struct consensus_status s;
+    if (m->consensus == NULL) {
+        return;
+    }
+    consensus_status(m->consensus, &s);
+    if (s.role == CONSENSUS_LEADER) {
+        check_leader(m, s.term);
+    }
+    if (s.commit != t->commit && s.commit > 0) {
+        check_commit(m, s.commit, s.term);
+    }
+}
+
+void check_gone(struct machine *m)
+{
+    struct watched *t = watched_of(m);
+    t->commit = 0;
+    t->height = 0;
+    t->led_term = 0;
+}
+
+/* ---- the ledger ---- */
+
+static void check_sums(struct machine *m)
+{
+    struct errtext why = {""};
+    struct arena a;
+    struct ledger_trial trial;
+    arena_init(&a, LEDGER_QUERY_ARENA_MAX);
+    err e = ledger_query_trial(m->ledger, &a, &trial, &why);
+    if (failed(e)) {
+        violation(m->world, "node %llu cannot sum up: %s", (unsigned long long)m->id, why.text);
+    }
+    for (size_t i = 0; i < trial.count; i++) {
+        int64_t sum = 0;
+        for (size_t k = 0; k < trial.count; k++) {
+            bool same = bytes_equal(trial.lines[i].contract, trial.lines[k].contract);
+            sum += same ? trial.lines[k].debits + trial.lines[k].credits : 0;
+        }
+        if (sum != 0) {
+            violation(m->world, "the accounts of %.*s sum to %lld on node %llu",
+                      (int)trial.lines[i].contract.size, (const char *)trial.lines[i].contract.data,
+                      (long long)sum, (unsigned long long)m->id);
+        }
+    }
+    arena_done(&a);
+}
+
+void check_applied(struct machine *m, const struct ledger_result *result)
+{
+    struct watched *t = watched_of(m);
+    uint64_t index = ledger_applied_index(m->ledger);
+    uint64_t height = result->head.height;
+    if (index > view_last(&t->durable)) {
+        violation(m->world, "node %llu applies entry %llu, its disk ends at %llu",
+                  (unsigned long long)m->id, (unsigned long long)index,
+                  (unsigned long long)view_last(&t->durable));
+    }
+    if (t->height != 0 && height != t->height + 1) {
+        violation(m->world, "node %llu applies height %llu after %llu", (unsigned long long)m->id,
+                  (unsigned long long)height, (unsigned long long)t->height);
+    }
+    t->height = height;
+    trace(m->world, "%llu applied height %llu (entry %llu): %zu requests",
+          (unsigned long long)m->id, (unsigned long long)height, (unsigned long long)index,
+          result->applied_count);
+    model_applied(m, result, index);
+    if (height % TRIAL_EVERY == 0) {
+        check_sums(m);
+    }
+}
+
+struct final {
+    struct ledger_head head;
+    uint8_t digest[32];
+};
+
+static void read_final(struct machine *m, void *arg)
+{
+    struct final *f = arg;
+    struct errtext why = {""};
+    f->head = ledger_head(m->ledger);
+    err e = ledger_state_digest(m->ledger, f->digest, &why);
+    require(!failed(e));
+    check_sums(m);
+}
+
+void check_end(struct world *w)
+{
+    struct final first;
+    const struct machine *of = NULL;
+    for (uint32_t i = 0; i < w->nodes; i++) {
+        struct machine *m = w->machines[i];
+        struct final f;
+        if (m->ruined) {
+            continue;
+        }
+        machine_call(m, read_final, &f);
+        if (of == NULL) {
+            of = m;
+            first = f;
+        }
+        if (f.head.height != first.head.height || f.head.height != model_height(w->model) ||
+            memcmp(f.head.digest, first.head.digest, 32) != 0 ||
+            memcmp(f.digest, first.digest, 32) != 0) {
+            violation(w, "at the end nodes %llu and %llu differ (heights %llu, %llu, of %llu)",
+                      (unsigned long long)of->id, (unsigned long long)m->id,
+                      (unsigned long long)first.head.height, (unsigned long long)f.head.height,
+                      (unsigned long long)model_height(w->model));
+        }
+    }
+}

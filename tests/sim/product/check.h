@@ -1,0 +1,37 @@
+/* What must never happen, looked at after each step. All figures are kept up incrementally. */
+#ifndef TESTS_SIM_PRODUCT_CHECK_H
+#define TESTS_SIM_PRODUCT_CHECK_H
+
+#include "ledger/ledger.h"
+#include "storage/logstore.h"
+#include "tests/sim/product/machine.h"
+
+struct checker *checker_new(struct world *w);
+void checker_free(struct checker *c);
+
+/* A turn of the machine's loop is over. */
+void check_turn(struct machine *m);
+
+/* The machine's process is gone. */
+void check_gone(struct machine *m);
+
+/* The machine's log was opened and says this. */
+void check_recovered(struct machine *m, struct logstore *log, const struct logstore_recovered *r);
+
+/* A job was handed to the log; it was reported as durable. */
+void check_submitted(struct machine *m, const struct logstore_job *job);
+void check_durable(struct machine *m, const struct logstore_job *job);
+
+/* A frame leaves for another node. */
+void check_sent(struct machine *m, uint64_t to, uint8_t type, struct bytes frame);
+
+/* A block was applied. */
+void check_applied(struct machine *m, const struct ledger_result *result);
+
+/* All has healed and is quiet: all nodes must be equal. */
+void check_end(struct world *w);
+
+/* The highest index that is known to be committed. */
+uint64_t check_committed(const struct world *w);
+
+#endif

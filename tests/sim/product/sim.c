@@ -1,0 +1,226 @@
+/* The simulation of the product; see world.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/require.h"
+#include "tests/sim/product/check.h"
+#include "tests/sim/product/client.h"
+#include "tests/sim/product/faults.h"
+#include "tests/sim/product/model.h"
+
+enum { QUIET_EVERY = 64, STEPS_DEFAULT = 20000 };
+
+#define HEAL_NS (180 * NS_PER_S) /* all must be well again after that */
+
+static const char HELP[] =
+    "usage: sim [--seed S] [--count N] [--steps N] [--nodes 3|5|7] [--off FAULT[,FAULT...]]\n"
+    "           [--trace]\n"
+    "\n"
+    "Runs whole nodes, with clients and faults, in one thread and virtual time: one seed, one\n"
+    "history. Ends with 0 when nothing happened that never may, with 3 and the seed otherwise.\n"
+    "\n"
+    "  --seed S    the first seed (1)\n"
+    "  --count N   so many seeds, one after the other (1)\n"
+    "  --steps N   events with faults; then all heals and must become well (20000)\n"
+    "  --nodes N   3, 5 or 7; by default the seed says\n"
+    "  --off F,... these faults never happen; a list of all: --off help\n"
+    "  --trace     every step on standard output: the same bytes for the same seed\n"
+    "\n"
+    "examples:\n"
+    "  sim --seed 1 --count 200\n"
+    "  sim --seed 17 --trace | less\n"
+    "  sim --seed 17 --steps 4000 --off pause,clock\n";
+
+/* ---- one history ---- */
+
+static bool is_quiet(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->client_count; i++) {
+        if (!client_is_idle(w->clients[i])) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < w->nodes; i++) {
+        const struct machine *m = w->machines[i];
+        bool level = m->ruined || (m->up && m->ledger != NULL && m->node != NULL &&
+                                   ledger_head(m->ledger).height == model_height(w->model));
+        if (!level) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void heal(struct world *w)
+{
+    uint64_t until_ns = w->now_ns + HEAL_NS;
+    trace(w, "everything heals");
+    faults_heal(w);
+    for (uint64_t i = 1; i % QUIET_EVERY != 0 || !is_quiet(w); i++) {
+        if (!world_step(w) || w->now_ns > until_ns) {
+            violation(w, "not well %llu s after everything has healed",
+                      (unsigned long long)(HEAL_NS / NS_PER_S));
+        }
+    }
+}
+
+static void take_down(struct world *w)
+{
+    for (uint32_t i = 0; i < w->nodes; i++) {
+        machine_free(w->machines[i]);
+    }
+    world_clear(w);
+    for (uint32_t i = 0; i < w->client_count; i++) {
+        client_free(w->clients[i]);
+    }
+    seam_net_free(w);
+    checker_free(w->checker);
+    model_free(w->model);
+}
+
+static void history(const struct options *o, struct fixture *fixtures[], struct counts *sum)
+{
+    struct world w = {.options = *o, .random = o->seed};
+    w.random_net = draw(&w.random);
+    w.random_product = draw(&w.random);
+    w.random_work = draw(&w.random);
+    w.nodes = o->nodes != 0 ? o->nodes : 3 + 2 * (uint32_t)(draw_below(&w.random, 8) / 3);
+    if (fixtures[w.nodes] == NULL) {
+        fixtures[w.nodes] = fixture_new(w.nodes);
+    }
+    w.fixture = fixtures[w.nodes];
+    w.net = seam_net_new();
+    w.checker = checker_new(&w);
+    w.model = model_new(&w);
+    for (uint32_t i = 0; i < w.nodes; i++) {
+        w.machines[i] = machine_new(&w, i);
+        machine_start_after(w.machines[i], draw_below(&w.random, 500 * NS_PER_MS));
+    }
+    faults_start(&w);
+    static const uint64_t PACES_MS[] = {20, 100, 500, 2000};
+    w.pace_ms = PACES_MS[draw_below(&w.random, 4)];
+    w.client_count = SIM_CLIENTS_MAX;
+    for (uint32_t i = 0; i < w.client_count; i++) {
+        w.clients[i] = client_new(&w, i);
+    }
+    while (w.steps < o->steps && world_step(&w)) {
+    }
+    heal(&w);
+    check_end(&w);
+    trace(&w, "well: height %llu, %llu steps", (unsigned long long)model_height(w.model),
+          (unsigned long long)w.steps);
+    take_down(&w);
+    const uint64_t *from = (const uint64_t *)&w.counts;
+    uint64_t *to = (uint64_t *)sum;
+    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) {
+        to[i] += from[i];
+    }
+}
+
+/* ---- the program ---- */
+
+static uint32_t parse_off(char *list)
+{
+    uint32_t off = 0;
+    for (char *rest = list; rest != NULL;) {
+        char *name = strsep(&rest, ",");
+        enum sim_fault fault = fault_parse(name);
+        if (fault == FAULT_COUNT) {
+            fprintf(stderr, "sim: no fault '%s'; there are:", name);
+            for (enum sim_fault f = 0; f < FAULT_COUNT; f++) {
+                fprintf(stderr, " %s", fault_name(f));
+            }
+            fputc('\n', stderr);
+            exit(2);
+        }
+        off |= UINT32_C(1) << fault;
+    }
+    return off;
+}
+
+static void print_counts(const struct counts *c, uint64_t histories)
+{
+    printf("%llu histories: turns %llu, frames %llu (lost %llu), blocks %llu, timers %llu, "
+           "elections %llu, starts %llu\n",
+           (unsigned long long)histories, (unsigned long long)c->turns,
+           (unsigned long long)c->frames, (unsigned long long)c->frames_lost,
+           (unsigned long long)c->blocks, (unsigned long long)c->timers,
+           (unsigned long long)c->elections, (unsigned long long)c->restarts);
+    printf("calls %llu: committed %llu (rejected %llu), refused %llu, unknown %llu, reads %llu, "
+           "local %llu, watched %llu\n",
+           (unsigned long long)c->calls, (unsigned long long)c->committed,
+           (unsigned long long)c->rejected, (unsigned long long)c->refused,
+           (unsigned long long)c->unknown, (unsigned long long)c->reads,
+           (unsigned long long)c->local_reads, (unsigned long long)c->watched);
+    printf("kills %llu, power cuts %llu, stops %llu, resets %llu, partitions %llu, pauses %llu, "
+           "clock jumps %llu, bad disks %llu, full %llu, rot %llu\n",
+           (unsigned long long)c->kills, (unsigned long long)c->power_cuts,
+           (unsigned long long)c->stops, (unsigned long long)c->resets,
+           (unsigned long long)c->partitions, (unsigned long long)c->pauses,
+           (unsigned long long)c->jumps, (unsigned long long)c->bad_disks,
+           (unsigned long long)c->full_disks, (unsigned long long)c->rots);
+}
+
+static uint64_t number_of(const char *option, const char *text)
+{
+    char *end = NULL;
+    uint64_t value = text == NULL ? 0 : strtoull(text, &end, 10);
+    if (text == NULL || end == text || *end != '\0') {
+        fprintf(stderr, "sim: %s needs a number; see sim --help\n", option);
+        exit(2);
+    }
+    return value;
+}
+
+static void parse(int argc, char **argv, struct options *o, uint64_t *ret_count)
+{
+    for (int i = 1; i < argc; i++) {
+        char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(HELP, stdout);
+            exit(0);
+        } else if (strcmp(argv[i], "--trace") == 0) {
+            o->trace = true;
+            continue;
+        } else if (strcmp(argv[i], "--off") == 0 && value != NULL) {
+            o->off = parse_off(value);
+        } else if (strcmp(argv[i], "--seed") == 0) {
+            o->seed = number_of(argv[i], value);
+        } else if (strcmp(argv[i], "--steps") == 0) {
+            o->steps = number_of(argv[i], value);
+        } else if (strcmp(argv[i], "--nodes") == 0) {
+            o->nodes = (uint32_t)number_of(argv[i], value);
+        } else if (strcmp(argv[i], "--count") == 0) {
+            *ret_count = number_of(argv[i], value);
+        } else {
+            fprintf(stderr, "sim: unknown option %s\n%s", argv[i], HELP);
+            exit(2);
+        }
+        i++;
+    }
+    if (o->nodes != 0 && o->nodes != 3 && o->nodes != 5 && o->nodes != 7) {
+        fprintf(stderr, "sim: --nodes is 3, 5 or 7\n");
+        exit(2);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.seed = 1, .steps = STEPS_DEFAULT};
+    struct fixture *fixtures[SIM_NODES_MAX + 1] = {NULL};
+    struct counts sum = {0};
+    uint64_t count = 1;
+    parse(argc, argv, &o, &count);
+    for (uint64_t i = 0; i < count; i++) {
+        history(&o, fixtures, &sum);
+        o.seed++;
+    }
+    for (size_t i = 0; i <= SIM_NODES_MAX; i++) {
+        fixture_free(fixtures[i]);
+    }
+    if (!o.trace) {
+        print_counts(&sum, count);
+    }
+    return 0;
+}
