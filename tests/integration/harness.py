@@ -58,10 +58,10 @@ class Bench:
         self.lab = lab_module.Lab(os.path.join(folder, "lab"))
         self.cli = lab_module.binary(build, "concordat")
 
-    def up(self, nodes=3, election_ms=1000):
+    def up(self, nodes=3, election_ms=1000, options=()):
         done = subprocess.run(
             [os.path.join(ROOT, "deploy", "lab"), "up", "--nodes", str(nodes), "--build", self.build,
-             "--dir", self.lab.folder, "--election-ms", str(election_ms)], text=True,
+             "--dir", self.lab.folder, "--election-ms", str(election_ms), *options], text=True,
             capture_output=True)
         if done.returncode != 0:
             raise AssertionError(f"lab up: {done.stdout}{done.stderr}")

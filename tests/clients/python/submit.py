@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives import serialization
 
 PROTO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../proto")
 FILES = ["concordat/v1/ledger.proto", "concordat/v1/operator.proto", "concordat/v1/rules.proto",
-         "grpc/health/v1/health.proto"]
+         "concordat/v1/query.proto", "grpc/health/v1/health.proto"]
 
 
 def load_messages(folder):
     """Generates the message modules from the .proto files. The health module would be called grpc.*,
     as the grpcio package is: it is imported from a folder of its own."""
-    subprocess.run(["protoc", "-I" + PROTO, "--python_out=" + folder] + FILES[:3], check=True)
+    subprocess.run(["protoc", "-I" + PROTO, "--python_out=" + folder] + FILES[:-1], check=True)
     subprocess.run(["protoc", "-I" + os.path.join(PROTO, "grpc/health/v1"),
                     "--python_out=" + folder, "health.proto"], check=True)
     sys.path.insert(0, folder)
