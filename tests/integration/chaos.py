@@ -115,13 +115,17 @@ def none(faults, text):
     check(not faults, text)
 
 
-def judge(bench, access, watcher, path):
+def judge(bench, access, watcher, path, strangers=0):
+    """strangers: transfers in the ledger that the test itself has sent, beside its clients."""
     entries = judge_ledgers(bench, access, watcher)
     ops = read_history(path)
     everything = [history.Record(e.position, e.request_hash.hex(), ENDS.get(e.end, "?"))
                   for e in entries]
     records = [r for r, e in zip(everything, entries) if e.contract == CONTRACT]
     none(history.check_positions(everything), "positions have no hole")
+    sent = {op.ident for op in ops if op.kind == "pay"}
+    check(sum(r.ident not in sent for r in records) == strangers, "nothing that nobody sent")
+    records = [r for r in records if r.ident in sent]
     none(history.check_records(ops, records),
          "every acknowledged transfer is recorded exactly once, none twice, none refused")
     none(history.check_order(ops, records),

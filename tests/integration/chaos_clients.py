@@ -136,12 +136,14 @@ class Client:
             self.all.fault(f"sent again it was refused: {refused}; {op.text()}")
             return
         if reply:
-            self.all.count("sent again")
             outcome = reply.outcomes[0]
-            if (not reply.duplicate or reply.height != height or reply.digest != digest or
+            # Not so `duplicate`: a node that still replays its log finds the request there anew.
+            self.all.count("sent again: duplicate" if reply.duplicate else "sent again: as new")
+            if (reply.height != height or reply.digest != digest or
                     outcome.position + 1 != op.size or ENDS.get(outcome.end) != op.result):
                 self.all.fault(f"another answer to the same request: height {reply.height}, not "
-                               f"{height}, position {outcome.position}; {op.text()}")
+                               f"{height}, digest {reply.digest.hex()}, not {digest.hex()}, "
+                               f"position {outcome.position}; {op.text()}")
 
     def read(self):
         group, a = self.account(), self.draw.randrange(ACCOUNTS)

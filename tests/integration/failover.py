@@ -1,61 +1,123 @@
-#!/usr/bin/env python3
-"""The leader is killed under load, again and again: the longest gap that a client sees.
+#!/usr/bin/python3
+"""The leader is killed, and asked to stop, while one client sends one transfer after the other.
 
-One kill -9 a round; the gap is the longest time that any request took, from the moment before it
-was built to its committed answer, with clients that send a request again to the next node. The
-median over all rounds must stay under two election timeouts. By hand: --kills 20.
+Measured is the longest time between two answers, as a client sees it that tries the next node after
+a few milliseconds. Killed: the median is under two election timeouts. SIGTERM: always under 200 ms,
+and the client sees no error that it cannot settle by asking again.
 """
-import json
 import os
+import random
 import statistics
-import subprocess
+import tempfile
+import threading
 import time
 
 import harness
-import restart
 from harness import check
+from lab_client import Access, Line, Refused, leader_of
 
-CLIENTS, LOAD_SECONDS, KILL_AFTER = 4, 6, 2.5
+ELECTION_MS = 1000
+KILLED_MS = 2 * ELECTION_MS  # the median of all kills
+STOPPED_MS = 200
+ATTEMPT_S = 0.25             # then the client asks another node
+PAUSE_S = 0.004              # between two attempts
 
 
-def gap_seconds(bench, round_number):
-    """Kills the leader in the middle of a load; the longest request of it."""
-    leader = bench.leader()
-    others = [n for n in bench.nodes if n != leader]
-    with open(bench.lab.profile, encoding="utf-8") as f:
-        key = bench.lab.path(json.load(f)["parties"][restart.PARTY])
-    process = subprocess.Popen(
-        restart.load_command(bench, [leader, *others], "--contract",
-                             os.path.join(harness.ROOT, "contracts", "transfer.rules"),
-                             "--party-key", key, "--clients", str(CLIENTS), "--warmup", "1",
-                             "--seconds", str(LOAD_SECONDS), "--prefix", f"gap{round_number}"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(KILL_AFTER)
-    bench.kill(leader, 9)
-    out, errors = process.communicate(timeout=120)
-    check(process.returncode == 0, f"clients that retry see no error {errors.strip()}".strip())
-    result = json.loads(out.splitlines()[-1])
-    check(result["refused"] == 0 and result["rejected"] == 0 and result["unanswered"] == 0,
-          f"round {round_number}: {leader} was killed, all {result['all_requests']} requests are "
-          f"accepted; the longest took {result['max_ns'] / 1e6:.0f} ms")
+class Sender(threading.Thread):
+    """One client: the next transfer as soon as the last one is answered. It keeps a connection to
+    each node, as a client does that wants no gap."""
+
+    def __init__(self, access):
+        super().__init__(daemon=True)
+        self.access, self.draw = access, random.Random(1)
+        self.lines = {node: Line(access, node) for node in access.nodes}
+        self.order = list(access.nodes)
+        self.answers = []  # (when, node)
+        self.errors = []   # what no retry can settle
+        self.troubles = []
+        self.finished = threading.Event()
+
+    def send(self, envelope):
+        while not self.finished.is_set():
+            node = self.order[0]
+            try:
+                reply = self.lines[node].submit(envelope, ATTEMPT_S)
+            except Refused as refused:
+                self.troubles.append((time.monotonic(), node, str(refused)))
+                if refused.never:
+                    self.errors.append(str(refused))
+                    return
+                self.order = self.order[1:] + [node]
+                time.sleep(PAUSE_S)
+                continue
+            if reply.outcomes[0].end != self.access.ledger.END_ACCEPTED:
+                self.errors.append(reply.outcomes[0].text)
+            self.answers.append((time.monotonic(), node))
+            return
+
+    def run(self):
+        number = 0
+        while not self.finished.is_set():
+            a, b = (f"f.{number % 2}", f"f.{(number + 1) % 2}")
+            self.send(self.access.pay(a, b, 1, self.draw)[0])
+            number += 1
+
+    def gap_ms(self, since):
+        """The longest time between answers from the last one before `since` on."""
+        times = [t for t, _ in list(self.answers)]
+        near = [t for t in times if t < since][-1:] + [t for t in times if t >= since]
+        return 1000 * max(b - a for a, b in zip(near, near[1:]))
+
+    def wait_answers(self, count, seconds=60):
+        wanted, deadline = len(self.answers) + count, time.monotonic() + seconds
+        while len(self.answers) < wanted:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {count} answers in {seconds} s: {self.troubles[-3:]}")
+            time.sleep(0.01)
+
+
+def one(bench, access, sender, number):
+    """The gap in ms that the end of the leader makes."""
+    leader = leader_of(access)
+    sender.wait_answers(20)
+    began = time.monotonic()
+    bench.kill(leader, number)
+    stopped = time.monotonic() - began
+    time.sleep(0.3)
+    sender.wait_answers(50)
+    gap = sender.gap_ms(began)
+    said = [text for when, _, text in sender.troubles if when >= began]
+    print(f"    {leader} ended by {number} after {1000 * stopped:.0f} ms: {gap:.0f} ms without an "
+          f"answer, {len(said)} attempts failed, the first: {(said or ['-'])[0][:100]}", flush=True)
     bench.start(leader)
-    bench.wait_well()
-    return result["max_ns"] / 1e9
+    bench.wait_well(120)
+    return gap
 
 
 def main(bench, args):
-    """The longest gap that a client sees when the leader is killed."""
-    bench.up(args.nodes, args.election_ms)
+    """Gaps when the leader is killed and when it is stopped."""
+    slow = harness.sanitized(args.build)
+    bench.up(3, election_ms=ELECTION_MS)
     bench.run("contract", "deploy", os.path.join(harness.ROOT, "contracts", "transfer.rules"))
-    gaps = sorted(gap_seconds(bench, i + 1) for i in range(args.kills))
-    limit = 2 * args.election_ms / 1000
-    print(f"{args.kills} kills, election timeout {args.election_ms} ms: gaps in ms: "
-          f"{' '.join(str(round(g * 1000)) for g in gaps)}")
-    median = statistics.median(gaps)
-    check(median < limit * (5 if restart.sanitized(args.build) else 1),
-          f"median {median * 1000:.0f} ms, longest {gaps[-1] * 1000:.0f} ms; the median must be "
-          f"under {limit * 1000:.0f} ms")
+    with tempfile.TemporaryDirectory() as scratch:
+        access = Access(bench.lab.folder, scratch)
+        sender = Sender(access)
+        sender.start()
+        sender.wait_answers(100)
+        killed = [one(bench, access, sender, 9) for _ in range(args.kills)]
+        stopped = [one(bench, access, sender, 15) for _ in range(args.kills)]
+        sender.finished.set()
+        sender.join(30)
+    print(f"killed: median {statistics.median(killed):.0f} ms, longest {max(killed):.0f} ms; "
+          f"stopped: median {statistics.median(stopped):.0f} ms, longest {max(stopped):.0f} ms")
+    check(not sender.errors, f"a client that retries sees no error {sender.errors[:3] or ''}".strip())
+    factor = 5 if slow else 1
+    check(statistics.median(killed) < factor * KILLED_MS,
+          f"the median of {args.kills} kills is under {factor * KILLED_MS} ms")
+    # One of them may meet a moment when the machine does something else.
+    check(statistics.median(stopped) < factor * STOPPED_MS,
+          f"the median of {args.kills} stops is under {factor * STOPPED_MS} ms")
 
 
 if __name__ == "__main__":
-    harness.main(main, kills=3, nodes=3, election_ms=1000)
+    harness.main(main, kills=5)

@@ -50,6 +50,17 @@ def shared(*parts):
     return path
 
 
+def sanitized(build):
+    """Whether the build watches itself: then times are ten times longer and memory says nothing."""
+    try:
+        with open(os.path.join(build, "meson-info", "intro-buildoptions.json"),
+                  encoding="utf-8") as f:
+            options = {o["name"]: o["value"] for o in json.load(f)}
+    except OSError:
+        return False
+    return options.get("b_sanitize", "none") != "none"
+
+
 class Bench:
     """A lab under test."""
 

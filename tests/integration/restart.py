@@ -22,17 +22,6 @@ CLIENTS, LOAD_SECONDS = 16, 12
 CONTRACT, PARTY = "transfer.roquefort", "pmo.roquefort"
 
 
-def sanitized(build):
-    """Whether the build watches itself: then times are ten times longer and memory says nothing."""
-    try:
-        with open(os.path.join(build, "meson-info", "intro-buildoptions.json"),
-                  encoding="utf-8") as f:
-            options = {o["name"]: o["value"] for o in json.load(f)}
-    except OSError:
-        return False
-    return options.get("b_sanitize", "none") != "none"
-
-
 def height_of(facts):
     return facts.get("at", facts)["height"] if facts else None
 
@@ -217,7 +206,7 @@ def drain(bench, limit):
 
 def main(bench, args):
     """Restart, memory and SIGTERM of nodes with 250,000 readings."""
-    slow = sanitized(args.build)
+    slow = harness.sanitized(args.build)
     limit = SERVE_SECONDS * (10 if slow else 1)
     days = args.days or (DAYS_SLOW if slow else DAYS)
     path = os.path.join(bench.folder, "readings.csv")

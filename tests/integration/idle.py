@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+"""Three idle nodes: under one percent of a core together, and nothing written to disk."""
+import os
+import time
+
+import harness
+from harness import check
+
+SETTLE_S = 15       # after the last request: flushes and elections are over
+CPU_PERCENT = 1.0   # of one core, all nodes together
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def threads_of(pid):
+    """CPU seconds of each thread, for whoever must find the one that does not sleep."""
+    found = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat", encoding="utf-8") as f:
+            name, _, rest = f.read().partition("(")[2].rpartition(")")
+        fields = rest.split()
+        found[f"{name}/{task}"] = int(fields[11]) + int(fields[12])
+    return found
+
+
+def written(pid):
+    with open(f"/proc/{pid}/io", encoding="utf-8") as f:
+        facts = dict(line.split(": ") for line in f.read().splitlines())
+    return int(facts["write_bytes"])
+
+
+def files_of(folder):
+    """Name, size and time of change of each file below."""
+    found = {}
+    for path, _, names in os.walk(folder):
+        for name in names:
+            facts = os.stat(os.path.join(path, name))
+            found[os.path.relpath(os.path.join(path, name), folder)] = (facts.st_size,
+                                                                       facts.st_mtime_ns)
+    return found
+
+
+def measure(bench):
+    pids = {n: bench.lab.pid(n) for n in bench.nodes}
+    return {n: {"cpu": cpu_seconds(p), "io": written(p), "threads": threads_of(p),
+                "files": files_of(bench.lab.path(n, "data"))} for n, p in pids.items()}
+
+
+def main(bench, args):
+    """CPU, bytes and files of idle nodes over some seconds."""
+    slow = harness.sanitized(args.build)
+    bench.up(3)
+    bench.run("contract", "deploy", os.path.join(harness.ROOT, "contracts", "transfer.rules"))
+    bench.leader()
+    time.sleep(SETTLE_S)
+    before, began = measure(bench), time.monotonic()
+    time.sleep(args.seconds)
+    after, seconds = measure(bench), time.monotonic() - began
+    total = 0.0
+    for name in bench.nodes:
+        a, b = before[name], after[name]
+        total += b["cpu"] - a["cpu"]
+        busy = {t: n - a["threads"].get(t, 0) for t, n in b["threads"].items()}
+        print(f"    {name}: {1000 * (b['cpu'] - a['cpu']):.0f} ms of CPU, "
+              f"{b['io'] - a['io']} bytes written; ticks of threads: "
+              f"{ {t: n for t, n in busy.items() if n} }", flush=True)
+    percent = 100 * total / seconds
+    if slow:
+        print(f"    {percent:.2f} % of a core (not judged in this build)")
+    else:
+        check(percent < CPU_PERCENT, f"three idle nodes take {percent:.2f} % of a core, under "
+                                     f"{CPU_PERCENT} %")
+    for name in bench.nodes:
+        a, b = before[name], after[name]
+        changed = [f for f in {**a["files"], **b["files"]} if a["files"].get(f) != b["files"].get(f)]
+        check(not changed, f"{name}: no file changes while idle {changed or ''}".strip())
+        check(b["io"] == a["io"], f"{name}: {b['io'] - a['io']} bytes written while idle")
+
+
+if __name__ == "__main__":
+    harness.main(main, seconds=30)
