@@ -149,8 +149,16 @@ class Client:
         group, a = self.account(), self.draw.randrange(ACCOUNTS)
         local = self.draw.random() < LOCAL
         op = Op("local" if local else "read", group, time.monotonic_ns(), None, a)
+
+        def ask(line, timeout):
+            try:
+                return line.balance(f"{group}.{a}", local, timeout)
+            except Refused as refused:
+                if refused.reason == "NOT_FOUND" and not local:
+                    self.all.fault(f"a linearizable read found no contract; {op.text()}")
+                raise
         try:
-            reply = self.attempts(lambda line, t: line.balance(f"{group}.{a}", local, t), 5)
+            reply = self.attempts(ask, 5)
         except Refused as refused:
             self.all.fault(f"a read was refused for ever: {refused}; {op.text()}")
             return

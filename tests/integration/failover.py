@@ -76,7 +76,7 @@ class Sender(threading.Thread):
             time.sleep(0.01)
 
 
-def one(bench, access, sender, number):
+def one(bench, access, sender, number, verbose=False):
     """The gap in ms that the end of the leader makes."""
     leader = leader_of(access)
     sender.wait_answers(20)
@@ -89,6 +89,10 @@ def one(bench, access, sender, number):
     said = [text for when, _, text in sender.troubles if when >= began]
     print(f"    {leader} ended by {number} after {1000 * stopped:.0f} ms: {gap:.0f} ms without an "
           f"answer, {len(said)} attempts failed, the first: {(said or ['-'])[0][:100]}", flush=True)
+    if verbose:
+        for when, node, text in sender.troubles:
+            if when >= began:
+                print(f"        {1000 * (when - began):5.0f} ms, {node}: {text[:100]}")
     bench.start(leader)
     bench.wait_well(120)
     return gap
@@ -104,8 +108,8 @@ def main(bench, args):
         sender = Sender(access)
         sender.start()
         sender.wait_answers(100)
-        killed = [one(bench, access, sender, 9) for _ in range(args.kills)]
-        stopped = [one(bench, access, sender, 15) for _ in range(args.kills)]
+        killed = [one(bench, access, sender, 9, args.verbose) for _ in range(args.kills)]
+        stopped = [one(bench, access, sender, 15, args.verbose) for _ in range(args.stops)]
         sender.finished.set()
         sender.join(30)
     print(f"killed: median {statistics.median(killed):.0f} ms, longest {max(killed):.0f} ms; "
@@ -116,8 +120,8 @@ def main(bench, args):
           f"the median of {args.kills} kills is under {factor * KILLED_MS} ms")
     # One of them may meet a moment when the machine does something else.
     check(statistics.median(stopped) < factor * STOPPED_MS,
-          f"the median of {args.kills} stops is under {factor * STOPPED_MS} ms")
+          f"the median of {args.stops} stops is under {factor * STOPPED_MS} ms")
 
 
 if __name__ == "__main__":
-    harness.main(main, kills=5)
+    harness.main(main, kills=5, stops=5, verbose=False)

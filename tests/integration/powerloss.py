@@ -84,6 +84,7 @@ def run(bench, args):
     draw = random.Random(f"power/{args.seed}")
     bench.up(args.nodes, election_ms=500, options=["--no-start"])
     disks = use_disks(bench)
+    bench.expected = "Input/output error"  # what a node says whose disk has gone
     for name in bench.nodes:
         bench.start(name)
     bench.wait_well(120)
