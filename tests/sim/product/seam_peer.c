@@ -535,6 +535,16 @@ err peer_send(struct peer_links *links, uint64_t to, uint8_t type, const struct 
     return put_on_wire(m, peer, type, frame);
 }
 
+err peer_drop(struct peer_links *links, uint64_t id, enum peer_reason reason)
+{
+    struct machine *m = links->machine;
+    if (machine_acts(m)) { /* nobody here sends what is malformed */
+        violation(m->world, "node %llu cuts off node %llu: %s", (unsigned long long)m->id,
+                  (unsigned long long)id, peer_reason_text(reason));
+    }
+    return (err){ERR_AGAIN};
+}
+
 err peer_status(const struct peer_links *links, uint64_t id, struct peer_status *ret)
 {
     const struct seam_peer *peer = peer_of((struct peer_links *)(uintptr_t)links, id);
