@@ -2,6 +2,7 @@
  * "=== title", a contract, "---", what is printed about it. */
 #include "helper.h"
 
+#include "base/limits.h"
 #include "base/mem.h"
 
 struct golden {
@@ -78,9 +79,29 @@ static void test_messages(void **state)
     assert_true(cases >= 90);
 }
 
+/* Larger than the command reads a file: asked of the compiler itself. */
+static void test_too_long(void **state)
+{
+    struct rules_registry *registry = rules_registry_default();
+    struct rules_env env = {registry, sha256};
+    struct rules_program *p = NULL;
+    struct rules_diag diag;
+    char *text = mem_new(CONTRACT_BYTES_MAX + 1, 1);
+    memset(text, ' ', CONTRACT_BYTES_MAX + 1);
+    assert_true(failed(rules_compile(&env, bytes_of(text, CONTRACT_BYTES_MAX + 1), &p, &diag)));
+    assert_string_equal(diag.message, "a contract has at most 262144 bytes");
+    assert_true(failed(rules_compile(&env, bytes_of(text, CONTRACT_BYTES_MAX), &p, &diag)));
+    assert_non_null(strstr(diag.message, "'rules' is expected here"));
+    free(text);
+    rules_registry_free(registry);
+}
+
 int main(int argc, char **argv)
 {
     golden_path = argc > 1 ? argv[1] : "messages.golden";
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_messages)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_too_long),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
