@@ -12,7 +12,8 @@ struct contract_run {
     json_t *result; /* of the last event; NULL after a given */
 };
 
-void contract_run_open(struct contract_run *c, const char *path);
+/* As if in force since the day "YYYY-MM-DD", NULL for the day in the text. */
+void contract_run_open(struct contract_run *c, const char *path, const char *since);
 
 void contract_run_close(struct contract_run *c);
 

@@ -494,7 +494,7 @@ static void claims_end_as_expected(const json_t *one)
     struct care x = {.one = one, .balances = json_object(), .known = json_object()};
     size_t i;
     const json_t *step;
-    contract_run_open(&x.c, care_path);
+    contract_run_open(&x.c, care_path, NULL);
     put_budget(&x);
     put_agreement(&x);
     put_weeks(&x);
@@ -515,7 +515,7 @@ static void penalties_are_as_expected(const json_t *one)
     struct contract_run c;
     size_t i;
     const json_t *n;
-    contract_run_open(&c, recovery_path);
+    contract_run_open(&c, recovery_path, NULL);
     json_array_foreach(vectors_get(one, "days"), i, n)
     {
         char text[16];
@@ -543,7 +543,7 @@ static void free_amount_is_as_expected(const json_t *one)
     int32_t before = day_of("2026-01-01");
     assert_int_equal(vectors_int(one, "days_in_year"), 365);
     size_t size = civil_day_print(before - (int32_t)vectors_int(one, "days_used"), text);
-    contract_run_open(&c, recovery_path);
+    contract_run_open(&c, recovery_path, NULL);
     contract_run_feed(&c,
                       json_pack("{s:s, s:[s], s:s, s:{s:s, s:s, s:o, s:o, s:s, s:o}}", "event",
                                 "account_free", "by", "gemeente.dam", "now", "2026-02-01T12:00:00Z",
