@@ -52,6 +52,7 @@ enum guard {
     GUARD_STORED = 1 << 23,       /* what is applied is on this node's disk */
     GUARD_OWN_ENTRY = 1 << 24,    /* section 5.4.2: a new leader has an entry of its own term */
     GUARD_REGRESS = 1 << 25,      /* T6, T15: rejections of what was acknowledged */
+    GUARD_CONFIRM_READ = 1 << 26, /* T22: who leads is asked of a majority for each read */
 };
 
 enum { READ_ACKS_MAX = NODES_MAX };

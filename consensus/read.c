@@ -74,6 +74,9 @@ static bool confirmed(const struct consensus *c)
 {
     struct conf conf;
     uint32_t count = 0;
+    if (!guard_on(c, GUARD_CONFIRM_READ)) {
+        return true;
+    }
     driver_conf(c, &conf);
     for (uint32_t i = 0; i < conf.count; i++) {
         const struct conf_server *s = &conf.servers[i];

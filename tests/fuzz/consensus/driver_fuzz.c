@@ -35,37 +35,56 @@ static uint64_t index_of(struct cursor *in, const struct consensus *c)
     return number(in, base);
 }
 
+/* Three voters and standbys, the roles and one id changed at will. */
+static struct entry *some_conf(struct cursor *in, uint64_t term)
+{
+    struct conf conf = {.count = 3u + cursor_u8(in) % 2};
+    struct buf bytes;
+    uint8_t roles = cursor_u8(in);
+    for (uint32_t i = 0; i < conf.count; i++) {
+        conf.servers[i].id = 1 + i + (roles >> 4 == i ? 4u : 0u);
+        conf.servers[i].member = (roles >> i) & 1 ? CONSENSUS_STANDBY : CONSENSUS_VOTER;
+    }
+    buf_init(&bytes, CONF_BYTES_MAX);
+    conf_encode(&conf, &bytes);
+    struct entry *e = entry_new(term, ENTRY_CHANGE, buf_bytes(&bytes));
+    buf_done(&bytes);
+    return e;
+}
+
 static struct entry *some_entry(struct cursor *in, uint64_t term)
 {
     uint8_t type = cursor_u8(in);
     if (type % 4 == 0) {
-        struct conf conf = {.count = 1u + cursor_u8(in) % 4};
-        struct buf bytes;
-        for (uint32_t i = 0; i < conf.count; i++) {
-            uint8_t bits = cursor_u8(in);
-            conf.servers[i].id = 1 + i + (bits & 2);
-            conf.servers[i].member = bits & 1 ? CONSENSUS_VOTER : CONSENSUS_STANDBY;
-        }
-        buf_init(&bytes, CONF_BYTES_MAX);
-        conf_encode(&conf, &bytes);
-        struct entry *e = entry_new(term, ENTRY_CHANGE, buf_bytes(&bytes));
-        buf_done(&bytes);
-        return e;
+        return some_conf(in, term);
     }
-    return entry_new(term, type % 4 == 1 ? ENTRY_BARRIER : ENTRY_COMMAND, bytes_text("payload"));
+    return entry_new(term, type % 4 == 1 ? ENTRY_BARRIER : ENTRY_COMMAND,
+                     type % 4 == 1 ? bytes_of(NULL, 0) : bytes_text("payload"));
 }
 
+static uint64_t clamp(uint64_t n, uint64_t least, uint64_t most)
+{
+    return n < least ? least : n > most ? most : n;
+}
+
+/* Mostly what the codec takes; that it refuses the rest is for the other target to show. */
 static void fill_append(struct cursor *in, const struct consensus *c, struct packet *p)
 {
     struct raft_append_entries *m = &p->m.append_entries;
     m->term = number(in, c->term);
     m->prev_log_index = index_of(in, c);
-    m->prev_log_term = number(in, consensus_term_at(c, m->prev_log_index));
+    m->prev_log_term = consensus_term_at(c, m->prev_log_index);
+    uint8_t odd = cursor_u8(in);
+    if (odd % 8 == 0 || (m->prev_log_term == 0 && m->prev_log_index != 0)) {
+        m->prev_log_term = clamp(number(in, c->term), 1, m->term);
+    }
     m->leader_commit = index_of(in, c);
-    m->n_entries = cursor_u8(in) % (ENTRIES_MAX + 1);
+    m->n_entries = odd / 8 % (ENTRIES_MAX + 1);
     p->entries = mem_new(ENTRIES_MAX, sizeof *p->entries);
+    uint64_t least = m->prev_log_term > 0 ? m->prev_log_term : 1;
     for (uint32_t i = 0; i < m->n_entries; i++) {
-        p->entries[i] = some_entry(in, number(in, c->term));
+        least = clamp(number(in, c->term), least, m->term);
+        p->entries[i] = some_entry(in, least);
     }
 }
 
@@ -73,12 +92,12 @@ static void fill_install(struct cursor *in, const struct consensus *c, struct pa
 {
     struct raft_install_snapshot *m = &p->m.install_snapshot;
     m->term = number(in, c->term);
-    m->last_index = index_of(in, c);
-    m->last_term = number(in, c->term);
+    m->last_index = index_of(in, c) + cursor_u8(in) % 8;
+    m->last_term = clamp(number(in, c->term), 1, m->term);
     p->snapshot.index = m->last_index;
     p->snapshot.term = m->last_term;
-    p->snapshot.conf_index = index_of(in, c);
-    p->snapshot.conf = some_entry(in, 1);
+    p->snapshot.conf_index = clamp(index_of(in, c), 1, m->last_index);
+    p->snapshot.conf = some_conf(in, 1);
 }
 
 static struct packet *some_packet(struct cursor *in, const struct consensus *c, uint64_t from)
@@ -153,7 +172,7 @@ static void one_op(struct lab *l, struct cursor *in, uint64_t *state_term)
     struct packet *p = NULL;
     enum consensus_answer answer = CONSENSUS_OK;
     err e = err_ok();
-    switch (cursor_u8(in) % 16) {
+    switch (cursor_u8(in) % 20) {
     case 0:
         lab_timeout(l, 1);
         break;
@@ -190,6 +209,12 @@ static void one_op(struct lab *l, struct cursor *in, uint64_t *state_term)
             lab_sync_one(l, 1);
         }
         break;
+    case 12:
+        consensus_peer_gone(x->c, 1 + cursor_u8(in) % 5);
+        break;
+    case 13:
+        answer = consensus_promote(x->c, 1 + cursor_u8(in) % 5);
+        break;
     default:
         p = some_packet(in, x->c, 2 + cursor_u8(in) % 3);
         e = lab_receive(l, p->from, 1, p);
@@ -207,8 +232,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t state_term = 0;
     l->inflight = 4;
     l->cache_bytes = 20;
-    l->pre_vote = cursor_u8(&in) % 2;
-    lab_init(l, "vvv");
+    uint8_t start = cursor_u8(&in);
+    l->pre_vote = start % 2;
+    lab_init(l, "vvvs");
+    if (start & 2) { /* it leads honest peers before it is left alone with liars */
+        lab_campaign(l, 1, LAB_ALL);
+        lab_deliver(l, LAB_ALL, 20);
+        require(lab_leads(l, 1));
+    }
     for (int i = 0; i < OPS_MAX && cursor_left(&in) > 0; i++) {
         one_op(l, &in, &state_term);
         lab_lose_all(l);

@@ -306,6 +306,7 @@ static const struct {
     {"true-term", GUARD_TRUE_TERM},
     {"change-gate", GUARD_CHANGE_GATE},
     {"pin", GUARD_PIN},
+    {"confirm-read", GUARD_CONFIRM_READ},
 };
 
 static bool parse_guards(const char *text, uint32_t *ret)

@@ -170,6 +170,25 @@ static bool leader_has_an_own_entry(uint32_t off)
     return own;
 }
 
+/* T22. A leader that was cut off does not know yet that another one leads and has committed more. */
+static bool reads_are_never_stale(uint32_t off)
+{
+    struct lab *l = trap_led("vvv", off, true);
+    struct lab_node *x = &l->nodes[1];
+    uint32_t two = LAB_BIT(2) | LAB_BIT(3);
+    lab_campaign(l, 2, two);
+    NEED(lab_leads(l, 2) && lab_leads(l, 1));
+    lab_settle(l, 2, two);
+    NEED(lab_command(l, 2, 10) == CONSENSUS_OK);
+    lab_settle(l, 2, two);
+    NEED(l->nodes[2].applied > x->applied && lab_leads(l, 1));
+    NEED(consensus_read(x->c, 1) == CONSENSUS_OK);
+    lab_deliver(l, LAB_ALL, 4);
+    bool stale = x->read_count == 1 && x->reads[0].ok;
+    trap_free(l);
+    return !stale;
+}
+
 const struct trap trap_elections[] = {
     {"T1: late pre-votes are no votes", GUARD_VERSION, late_pre_votes, false},
     {"T4: a single voter starts in a new term", GUARD_BUMP, single_voter_starts_again, false},
@@ -178,6 +197,7 @@ const struct trap trap_elections[] = {
     {"T12: a leader ticks once a heartbeat", GUARD_TICK_CLAMP, leader_ticks, false},
     {"T14a: a refused pre-vote tells our term", GUARD_TRUE_TERM, terms_are_told, false},
     {"T19: votes reach candidates only", GUARD_CANDIDATE, votes_reach_candidates_only, true},
+    {"T22: reads are never stale", GUARD_CONFIRM_READ, reads_are_never_stale, false},
     {"5.4.2: a leader has an own entry", GUARD_OWN_ENTRY, leader_has_an_own_entry, false},
 };
 const size_t trap_elections_count = sizeof trap_elections / sizeof trap_elections[0];
