@@ -170,7 +170,7 @@ static bool leader_has_an_own_entry(uint32_t off)
     return own;
 }
 
-/* T22. A leader that was cut off does not know yet that another one leads and has committed more. */
+/* T22. A leader that was cut off does not know yet that another leads and has committed more. */
 static bool reads_are_never_stale(uint32_t off)
 {
     struct lab *l = trap_led("vvv", off, true);
