@@ -466,6 +466,7 @@ static int settle(struct consensus *c)
         c->announced = limit;
         c->host.committed(c->host.ctx);
     }
+    tell_committed(c);
     read_settle(c);
     shed(c);
     return 0;

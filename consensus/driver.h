@@ -67,6 +67,7 @@ struct pin { /* a peer that fetches our snapshot */
 struct contact { /* what a peer's packets say besides their content */
     uint64_t id, contact_ms;
     uint64_t clock_ns, clock_ms; /* what it said and when; 0: nothing yet */
+    uint64_t told;               /* as leader: the commit index it was told outside the core */
 };
 
 /* Reads: one round is under way at a time; those that arrive meanwhile wait for the next. */
@@ -116,6 +117,7 @@ struct consensus {
     struct haste haste;
     struct pin pins[NODES_MAX];
     struct contact contacts[NODES_MAX];
+    uint64_t told;            /* as leader: the commit index that every peer was told */
     uint64_t term_first;      /* leader: index of our first own-term entry; else 0 */
     enum consensus_role role; /* as last told */
     uint64_t term;            /* as last told */
@@ -231,5 +233,12 @@ void snapshot_pin(struct consensus *c, uint64_t id, uint64_t index);
 void status_contact(struct consensus *c, uint64_t id, uint64_t clock_ns);
 /* Nothing has been heard of the peer for an election timeout. */
 bool status_silent(const struct consensus *c, uint64_t id);
+/* Whether a peer that was heard of has not been told of this commit index; from now on it has. */
+bool status_tell(struct consensus *c, uint64_t id, uint64_t index);
+
+/* ---- tell.c ---- */
+
+/* A leader with nothing under way tells its peers what is committed, each once. */
+void tell_committed(struct consensus *c);
 
 #endif

@@ -73,6 +73,16 @@ bool status_silent(const struct consensus *c, uint64_t id)
     return k == NULL || now_ms(c) - k->contact_ms > c->options.election_ms;
 }
 
+bool status_tell(struct consensus *c, uint64_t id, uint64_t index)
+{
+    struct contact *k = contact_slot(c, id);
+    if (k == NULL || k->id != id || k->told == index) {
+        return false;
+    }
+    k->told = index;
+    return true;
+}
+
 /* A peer's clock as it is now, by what it last said and the time since: saturating, for it may say
  * anything. */
 static uint64_t contact_clock(const struct contact *k, uint64_t now)
