@@ -335,7 +335,7 @@ static void check_majority(struct machine *m, uint64_t index, uint64_t chain)
     }
 }
 
-static void check_commit(struct machine *m, uint64_t commit, uint64_t term)
+static void check_commit(struct machine *m, uint64_t commit, uint64_t term, bool leads)
 {
     struct checker *c = m->world->checker;
     struct watched *t = watched_of(m);
@@ -344,6 +344,11 @@ static void check_commit(struct machine *m, uint64_t commit, uint64_t term)
     if (commit > view_last(&t->submitted)) {
         violation(m->world, "node %llu calls entry %llu committed, which it does not have",
                   (unsigned long long)m->id, (unsigned long long)commit);
+    }
+    if (leads && commit > known && commit > 1 && t->submitted.links[commit].term != term) {
+        violation(m->world, "node %llu commits entry %llu of term %llu by counting, in term %llu",
+                  (unsigned long long)m->id, (unsigned long long)commit,
+                  (unsigned long long)t->submitted.links[commit].term, (unsigned long long)term);
     }
     if (commit > known) {
         check_majority(m, commit, t->submitted.links[commit].chain);
@@ -377,7 +382,7 @@ void check_turn(struct machine *m)
         check_leader(m, s.term);
     }
     if (s.commit != t->commit && s.commit > 0) {
-        check_commit(m, s.commit, s.term);
+        check_commit(m, s.commit, s.term, s.role == CONSENSUS_LEADER);
     }
 }
 

@@ -100,6 +100,7 @@ static void ask_outcome(struct client *c)
     const struct request *r = fixture_request(c->world->fixture, c->request);
     struct get_outcome_request form = {.party = bytes_text(r->party)};
     struct buf message;
+    c->floor = model_floor(c->world->model);
     memcpy(form.request_id, r->id, sizeof form.request_id);
     buf_init(&message, GRPC_MESSAGE_BYTES_MAX);
     get_outcome_request_encode(&form, &message);
@@ -178,9 +179,15 @@ static void submit_over(struct client *c, const struct rpc_result *r)
 
 static void outcome_over(struct client *c, const struct rpc_result *r)
 {
+    const struct fate *fate = model_fate(c->world->model, c->request);
     if (r->end == RPC_ANSWERED) {
         done_with_request(c);
         return;
+    }
+    if (r->end == RPC_STATUS && is_reason(r, REASON_NOT_FOUND) && fate->height != 0 &&
+        fate->height <= c->floor) {
+        violation(c->world, "request %llu is said to be unknown, and is recorded at height %llu",
+                  (unsigned long long)c->request, (unsigned long long)fate->height);
     }
     elsewhere(c);
     wait_for(c, NS_PER_MS * (5 + random_of(c, 100)));
@@ -319,7 +326,9 @@ static void on_end(void *ctx, const struct rpc_result *r)
 static void ask(struct client *c, enum asking asking, const char *path, struct buf *message)
 {
     const struct rpc_handler handler = {c, on_message, on_end};
+    bool patient = asking == ASKING_SUBMIT && random_of(c, 6) == 0;
     uint64_t timeout_ns = asking == ASKING_WATCH ? 3 * NS_PER_S + NS_PER_MS * random_of(c, 4000)
+                          : patient              ? 40 * NS_PER_S
                                                  : NS_PER_S + NS_PER_MS * random_of(c, 5000);
     require(!message->overflow);
     c->asking = asking;

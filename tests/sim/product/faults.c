@@ -35,13 +35,56 @@ const char *fault_name(enum sim_fault fault)
     return NAMES[fault];
 }
 
-enum sim_fault fault_parse(const char *text)
+static _Noreturn void no_such(const char *what, const char *name)
 {
-    enum sim_fault fault = 0;
-    while (fault < FAULT_COUNT && strcmp(fault_name(fault), text) != 0) {
-        fault++;
+    fprintf(stderr, "sim: no %s '%s'; faults:", what, name);
+    for (enum sim_fault f = 0; f < FAULT_COUNT; f++) {
+        fprintf(stderr, " %s", fault_name(f));
     }
-    return fault;
+    fprintf(stderr, "; profiles: general calm network disks crashes\n");
+    exit(2);
+}
+
+static uint32_t parse_one(const char *name, size_t size)
+{
+    for (enum sim_fault f = 0; f < FAULT_COUNT; f++) {
+        if (strlen(fault_name(f)) == size && strncmp(fault_name(f), name, size) == 0) {
+            return UINT32_C(1) << f;
+        }
+    }
+    no_such("fault", name);
+}
+
+uint32_t faults_parse(const char *list)
+{
+    uint32_t bits = 0;
+    for (const char *at = list; *at != '\0';) {
+        size_t size = strcspn(at, ",");
+        bits |= parse_one(at, size);
+        at += size + (at[size] == ',');
+    }
+    return bits;
+}
+
+uint32_t faults_profile(const char *name)
+{
+    static const struct profile {
+        const char *name, *has;
+    } PROFILES[] = {
+        {"calm", ""},
+        {"network", "delay,reset,partition,lost-call,pause"},
+        {"disks", "power,slow-disk,bad-disk,full-disk,rot,kill"},
+        {"crashes", "kill,power,stop,pause"},
+    };
+    if (strcmp(name, "general") == 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof PROFILES / sizeof *PROFILES; i++) {
+        if (strcmp(PROFILES[i].name, name) == 0) {
+            return ~faults_parse(PROFILES[i].has);
+        }
+    }
+    no_such("profile", name);
 }
 
 /* ---- one fault of each kind ---- */

@@ -10,8 +10,13 @@ void faults_start(struct world *w);
 /* Everything works again, at once. */
 void faults_heal(struct world *w);
 
-/* "rot": the number of the fault, or FAULT_COUNT. */
-enum sim_fault fault_parse(const char *text);
+/* "rot,kill": the bits of these faults. One that is not known ends the program with the list. */
+uint32_t faults_parse(const char *list);
+
+/* "network": the bits of the faults that this profile leaves out; ends the program likewise. */
+uint32_t faults_profile(const char *name);
+
+/* "rot": static text. */
 const char *fault_name(enum sim_fault fault);
 
 #endif

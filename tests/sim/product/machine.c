@@ -86,7 +86,7 @@ uint64_t machine_until_ns(const struct machine *m, uint64_t mono_ns)
 
 /* ---- inputs ---- */
 
-static void input_free(struct input *input)
+static void input_free(struct arrival *input)
 {
     if (input->kind == INPUT_CALL) {
         seam_grpc_release(input->call);
@@ -98,21 +98,21 @@ static void input_free(struct input *input)
 static void inputs_drop(struct machine *m)
 {
     while (m->inputs != NULL) {
-        struct input *next = m->inputs->next;
+        struct arrival *next = m->inputs->next;
         input_free(m->inputs);
         m->inputs = next;
     }
     m->inputs_tail = &m->inputs;
 }
 
-void machine_input(struct machine *m, const struct input *input)
+void machine_input(struct machine *m, const struct arrival *input)
 {
     if (!m->up) {
         require(input->kind != INPUT_CALL); /* seam_grpc.c looks first */
         free((void *)(uintptr_t)input->bytes.data);
         return;
     }
-    struct input *copy = mem_copy(input, sizeof *input);
+    struct arrival *copy = mem_copy(input, sizeof *input);
     copy->next = NULL;
     *m->inputs_tail = copy;
     m->inputs_tail = &copy->next;
@@ -121,8 +121,8 @@ void machine_input(struct machine *m, const struct input *input)
 
 void machine_input_cancel(struct machine *m, const void *owner)
 {
-    for (struct input **at = &m->inputs; *at != NULL;) {
-        struct input *input = *at;
+    for (struct arrival **at = &m->inputs; *at != NULL;) {
+        struct arrival *input = *at;
         if (input->wake == owner || input->pool == owner) {
             *at = input->next;
             input_free(input);
@@ -136,7 +136,7 @@ void machine_input_cancel(struct machine *m, const void *owner)
     }
 }
 
-void machine_input_run(struct machine *m, struct input *input)
+void machine_input_run(struct machine *m, struct arrival *input)
 {
     switch (input->kind) {
     case INPUT_FRAME:
@@ -218,7 +218,7 @@ void machine_stop(struct machine *m)
     if (m->up) {
         trace(m->world, "%llu is told to stop", (unsigned long long)m->id);
         m->stopping = true;
-        machine_input(m, &(struct input){.kind = INPUT_SIGNAL, .signal = SIGTERM});
+        machine_input(m, &(struct arrival){.kind = INPUT_SIGNAL, .signal = SIGTERM});
     }
 }
 

@@ -16,10 +16,10 @@ struct ledger;
 struct node;
 
 /* What waits for a node's loop, in the order in which it came. */
-enum input_kind { INPUT_FRAME, INPUT_LINK, INPUT_WAKE, INPUT_JOB, INPUT_SIGNAL, INPUT_CALL };
-struct input {
-    struct input *next;
-    enum input_kind kind;
+enum arrival_kind { INPUT_FRAME, INPUT_LINK, INPUT_WAKE, INPUT_JOB, INPUT_SIGNAL, INPUT_CALL };
+struct arrival {
+    struct arrival *next;
+    enum arrival_kind kind;
     uint64_t peer;      /* FRAME, LINK: whose */
     uint8_t type;       /* FRAME */
     struct bytes bytes; /* FRAME: owned */
@@ -66,7 +66,7 @@ struct machine {
     bool fuse_power;        /* and the power with it */
     uint64_t turn_at_ns;    /* of the turn that is scheduled; UINT64_MAX: none */
     uint64_t turn_sequence; /* which event is the right one */
-    struct input *inputs, **inputs_tail;
+    struct arrival *inputs, **inputs_tail;
     struct loop *loop;    /* seam_loop.c */
     struct logstore *log; /* seam_log.c */
     bool log_event;       /* a run of the log is scheduled */
@@ -74,6 +74,10 @@ struct machine {
     struct consensus *consensus;
     struct peer_links *links;   /* seam_peer.c */
     struct grpc_server *server; /* seam_grpc.c */
+
+    /* bugs.c */
+    void *bug_ctx;         /* of the driver's host */
+    const char *bug_roots; /* by descriptor: it is the file of term and vote */
 };
 
 /* The machine whose code runs now, or NULL. */
@@ -96,7 +100,7 @@ void machine_stop(struct machine *m);
 bool machine_acts(struct machine *m);
 
 /* Gives the loop something to do; the input is copied, what it owns is the machine's now. */
-void machine_input(struct machine *m, const struct input *input);
+void machine_input(struct machine *m, const struct arrival *input);
 
 /* A turn of the loop is due after a time at the latest. */
 void machine_turn_after(struct machine *m, uint64_t after_ns);
@@ -109,7 +113,7 @@ uint64_t machine_wall_ns(struct machine *m);
 uint64_t machine_until_ns(const struct machine *m, uint64_t mono_ns);
 
 /* Runs one input and frees it. */
-void machine_input_run(struct machine *m, struct input *input);
+void machine_input_run(struct machine *m, struct arrival *input);
 
 /* Forgets what waits for this wake or pool. */
 void machine_input_cancel(struct machine *m, const void *owner);
@@ -133,8 +137,8 @@ void seam_signal_run(struct loop *loop, int number);
 void seam_pool_done(struct pool *pool);
 
 /* seam_peer.c */
-void seam_peer_frame(struct machine *m, const struct input *input);
-void seam_peer_link(struct machine *m, const struct input *input);
+void seam_peer_frame(struct machine *m, const struct arrival *input);
+void seam_peer_link(struct machine *m, const struct arrival *input);
 /* The process of m is gone: its connections end. */
 void seam_peer_gone(struct machine *m, bool power);
 /* Breaks the connections between two machines. */
@@ -147,7 +151,7 @@ void seam_net_free(struct world *w);
 void seam_peer_slow(struct world *w, uint32_t from, uint32_t to, uint64_t more_ns);
 
 /* seam_grpc.c */
-void seam_grpc_input(struct machine *m, const struct input *input);
+void seam_grpc_input(struct machine *m, const struct arrival *input);
 void seam_grpc_release(struct sim_call *call);
 
 /* seam_kv.c */
@@ -155,5 +159,13 @@ struct kv_disk *kv_disk_new(void);
 void kv_disk_free(struct kv_disk *d);
 /* The process is gone; with power the tail that was not flushed may be gone. */
 void kv_disk_crash(struct kv_disk *d, bool power, uint64_t *random);
+
+/* For planted bugs: a batch whose writes are batches of their own; the life in which a pair was
+ * written. */
+struct kv;
+struct kv_batch;
+err seam_kv_commit_parts(struct kv *kv, const struct kv_batch *b, bool sync,
+                         struct errtext *reterr) ERR_MUST_USE;
+uint64_t seam_kv_age(struct kv *kv, size_t family, struct bytes key);
 
 #endif

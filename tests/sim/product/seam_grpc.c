@@ -31,6 +31,7 @@ struct grpc_call {
     const struct grpc_method *method;
     void *user;
     uint64_t deadline_ns; /* of the node's clock */
+    uint64_t begun_ns;    /* likewise */
     struct tls_peer peer;
     char reason[64], retry[16];
     size_t unread; /* bytes of a stream that the client has not taken */
@@ -91,7 +92,7 @@ struct client_event {
 
 static void call_input(struct grpc_call *call, enum call_input what)
 {
-    struct input input = {
+    struct arrival input = {
         .kind = INPUT_CALL, .call = (struct sim_call *)call, .what = (uint8_t)what};
     if (call->machine->up) {
         hold(call);
@@ -138,6 +139,17 @@ static void drop_client_event(struct happening *event)
     free_client_event(event);
 }
 
+/* A node that runs may not keep a caller waiting for ever: after a time UNKNOWN is due. */
+static void check_held(const struct grpc_call *call)
+{
+    const struct machine *m = call->machine;
+    uint64_t held_ns = loop_now_ns(m->loop) - call->begun_ns;
+    if (call->method->kind == GRPC_UNARY && held_ns > SUBMIT_TIMEOUT_NS + 3 * NS_PER_S) {
+        violation(m->world, "node %llu has left a call without an answer for %llu s",
+                  (unsigned long long)m->id, (unsigned long long)(held_ns / NS_PER_S));
+    }
+}
+
 static void on_client_event(struct happening *event)
 {
     struct client_event *e = (struct client_event *)event;
@@ -155,6 +167,7 @@ static void on_client_event(struct happening *event)
         break;
     case CLIENT_TIMEOUT:
         if (!call->ended && call->server != NULL) {
+            check_held(call);
             call_input(call, CALL_CANCEL);
         }
         end_client(call, &result);
@@ -312,6 +325,7 @@ static void begin(struct grpc_server *s, struct grpc_call *call)
     }
     s->calls = call;
     s->call_count++;
+    call->begun_ns = loop_now_ns(s->options.loop);
     call->deadline_ns = loop_now_ns(s->options.loop) + call->timeout_ns;
     enum grpc_status status = s->options.on_begin(call, &why);
     if (status != GRPC_OK) {
@@ -326,7 +340,7 @@ static void begin(struct grpc_server *s, struct grpc_call *call)
     release(call);
 }
 
-void seam_grpc_input(struct machine *m, const struct input *input)
+void seam_grpc_input(struct machine *m, const struct arrival *input)
 {
     struct grpc_call *call = (struct grpc_call *)input->call;
     switch ((enum call_input)input->what) {

@@ -17,7 +17,8 @@ enum { LEVELS = 14, FLUSH_PPM = 15000 };
 struct pair {
     uint8_t *value; /* owned */
     size_t value_size, key_size;
-    uint8_t *key; /* behind next; the first byte is the family */
+    uint64_t life; /* of the process that wrote it */
+    uint8_t *key;  /* behind next; the first byte is the family */
     struct pair *next[];
 };
 
@@ -108,7 +109,7 @@ static struct pair *find(struct store *s, struct bytes key)
     return p != NULL && order(p, key) == 0 ? p : NULL;
 }
 
-static void list_put(struct store *s, struct bytes key, const uint8_t *value, size_t size)
+static struct pair *list_put(struct store *s, struct bytes key, const uint8_t *value, size_t size)
 {
     struct pair *before[LEVELS];
     struct pair *p = seek_before(s, key, before)->next[0];
@@ -127,6 +128,7 @@ static void list_put(struct store *s, struct bytes key, const uint8_t *value, si
     free(p->value);
     p->value = mem_copy(value, size);
     p->value_size = size;
+    return p;
 }
 
 static void list_remove(struct store *s, struct bytes key)
@@ -395,33 +397,73 @@ size_t kv_batch_bytes(const struct kv_batch *b)
     return b->bytes + 12;
 }
 
-err kv_commit(struct kv *kv, const struct kv_batch *b, bool sync, struct errtext *reterr)
+static void write_one(struct kv *kv, const struct write_op *op)
 {
-    struct machine *m = kv->machine;
     struct store *s = kv->store;
-    bool acts = machine_acts(m);
+    struct bytes key = bytes_of(op->data, op->key_size);
+    journal_note(s, key);
+    if (op->is_put) {
+        list_put(s, key, op->data + op->key_size, op->value_size)->life = kv->machine->life;
+    } else {
+        list_remove(s, key);
+    }
+}
+
+/* The process may die here: what it writes from then on is taken back. */
+static bool commit_begin(struct kv *kv)
+{
+    struct store *s = kv->store;
+    bool acts = machine_acts(kv->machine);
     if (!acts && !s->ghost) {
         s->ghost = true;
         s->alive_marks = s->mark_count;
     }
+    return acts;
+}
+
+static void commit_end(struct kv *kv, bool acts, bool sync)
+{
+    if (acts && (sync || draw_chance(&kv->machine->world->random, FLUSH_PPM))) {
+        journal_clear(kv->store);
+    }
+}
+
+err kv_commit(struct kv *kv, const struct kv_batch *b, bool sync, struct errtext *reterr)
+{
+    struct machine *m = kv->machine;
+    bool acts = commit_begin(kv);
     if (acts && m->full_until_ns > m->world->now_ns) {
         m->disk_hurt = true;
         return err_fail(reterr, ERR_FULL, "No space left on device");
     }
-    journal_mark(s);
+    journal_mark(kv->store);
     for (const struct write_op *op = b->first; op != NULL; op = op->next) {
-        struct bytes key = bytes_of(op->data, op->key_size);
-        journal_note(s, key);
-        if (op->is_put) {
-            list_put(s, key, op->data + op->key_size, op->value_size);
-        } else {
-            list_remove(s, key);
-        }
+        write_one(kv, op);
     }
-    if (acts && (sync || draw_chance(&m->world->random, FLUSH_PPM))) {
-        journal_clear(s);
-    }
+    commit_end(kv, acts, sync);
     return err_ok();
+}
+
+err seam_kv_commit_parts(struct kv *kv, const struct kv_batch *b, bool sync, struct errtext *reterr)
+{
+    bool acts = true;
+    (void)reterr;
+    for (const struct write_op *op = b->first; op != NULL; op = op->next) {
+        acts = commit_begin(kv);
+        journal_mark(kv->store);
+        write_one(kv, op);
+    }
+    commit_end(kv, acts, sync);
+    return err_ok();
+}
+
+uint64_t seam_kv_age(struct kv *kv, size_t family, struct bytes key)
+{
+    struct buf full;
+    full_key(&full, family, key);
+    const struct pair *p = find(kv->store, buf_bytes(&full));
+    buf_done(&full);
+    return p == NULL ? 0 : p->life;
 }
 
 struct kv_range kv_range_prefix(size_t family, struct bytes prefix, struct kv_prefix_room *room)

@@ -236,11 +236,11 @@ bool seam_loop_turn(struct machine *m)
     struct loop *l = m->loop;
     require(l != NULL);
     loop_update_now(l);
-    struct input *input = m->inputs;
+    struct arrival *input = m->inputs;
     m->inputs = NULL;
     m->inputs_tail = &m->inputs;
     while (input != NULL) {
-        struct input *next = input->next;
+        struct arrival *next = input->next;
         machine_input_run(m, input);
         input = next;
     }
@@ -272,7 +272,7 @@ void loop_wake_trigger(struct loop_wake *wake)
 {
     if (!wake->triggered) {
         wake->triggered = true;
-        machine_input(wake->machine, &(struct input){.kind = INPUT_WAKE, .wake = wake});
+        machine_input(wake->machine, &(struct arrival){.kind = INPUT_WAKE, .wake = wake});
     }
 }
 
@@ -386,7 +386,7 @@ static void run_next(struct pool *p)
     machine_call(p->machine, run_job, job);
     *p->ran_tail = job;
     p->ran_tail = &job->next;
-    machine_input(p->machine, &(struct input){.kind = INPUT_JOB, .pool = p});
+    machine_input(p->machine, &(struct arrival){.kind = INPUT_JOB, .pool = p});
 }
 
 static void on_job(struct happening *event)

@@ -179,7 +179,7 @@ static bool admits(struct peer_links *links, const struct peer_links *other)
 static void link_input(struct machine *m, uint32_t peer, enum peer_direction direction,
                        uint64_t epoch, enum peer_reason reason)
 {
-    machine_input(m, &(struct input){
+    machine_input(m, &(struct arrival){
                          .kind = INPUT_LINK,
                          .peer = peer + 1,
                          .direction = direction,
@@ -244,11 +244,11 @@ static void deliver(struct world *w, uint32_t from, uint32_t to)
     }
     wire->queued_bytes -= p->bytes.size;
     w->counts.frames++;
-    machine_input(w->machines[to], &(struct input){.kind = INPUT_FRAME,
-                                                   .peer = from + 1,
-                                                   .type = p->type,
-                                                   .bytes = p->bytes,
-                                                   .epoch = wire->epoch});
+    machine_input(w->machines[to], &(struct arrival){.kind = INPUT_FRAME,
+                                                     .peer = from + 1,
+                                                     .type = p->type,
+                                                     .bytes = p->bytes,
+                                                     .epoch = wire->epoch});
     free(p);
 }
 
@@ -334,7 +334,7 @@ void seam_peer_gone(struct machine *m, bool power)
 
 /* ---- what the node sees ---- */
 
-void seam_peer_link(struct machine *m, const struct input *input)
+void seam_peer_link(struct machine *m, const struct arrival *input)
 {
     struct peer_links *links = m->links;
     struct seam_peer *peer = peer_of(links, input->peer);
@@ -360,7 +360,7 @@ void seam_peer_link(struct machine *m, const struct input *input)
                         input->reason);
 }
 
-void seam_peer_frame(struct machine *m, const struct input *input)
+void seam_peer_frame(struct machine *m, const struct arrival *input)
 {
     struct peer_links *links = m->links;
     struct seam_peer *peer = peer_of(links, input->peer);

@@ -8,6 +8,10 @@
 #include "tests/sim/product/client.h"
 #include "tests/sim/product/faults.h"
 #include "tests/sim/product/model.h"
+#include "tests/sim/product/seeds.h"
+#ifdef SIM_PLANTED
+#include "tests/sim/product/bugs.h"
+#endif
 
 enum { QUIET_EVERY = 64, STEPS_DEFAULT = 20000 };
 
@@ -15,21 +19,26 @@ enum { QUIET_EVERY = 64, STEPS_DEFAULT = 20000 };
 
 static const char HELP[] =
     "usage: sim [--seed S] [--count N] [--steps N] [--nodes 3|5|7] [--off FAULT[,FAULT...]]\n"
-    "           [--trace]\n"
+    "           [--profile NAME] [--trace] [--minimise] [--seeds FILE]\n"
     "\n"
     "Runs whole nodes, with clients and faults, in one thread and virtual time: one seed, one\n"
     "history. Ends with 0 when nothing happened that never may, with 3 and the seed otherwise.\n"
     "\n"
-    "  --seed S    the first seed (1)\n"
-    "  --count N   so many seeds, one after the other (1)\n"
-    "  --steps N   events with faults; then all heals and must become well (20000)\n"
-    "  --nodes N   3, 5 or 7; by default the seed says\n"
-    "  --off F,... these faults never happen; a list of all: --off help\n"
-    "  --trace     every step on standard output: the same bytes for the same seed\n"
+    "  --seed S       the first seed (1)\n"
+    "  --count N      so many seeds, one after the other (1)\n"
+    "  --steps N      events with faults; then all heals and must become well (20000)\n"
+    "  --nodes N      3, 5 or 7; by default the seed says\n"
+    "  --off F,...    these faults never happen; a list of all: --off help\n"
+    "  --profile NAME general (all faults), calm (none), network, disks, crashes: some classes\n"
+    "  --trace        every step on standard output: the same bytes for the same seed\n"
+    "  --minimise     finds fewer steps, nodes and faults with which the seed still fails, and\n"
+    "                 prints the command\n"
+    "  --seeds FILE   runs each line of a list: seed, steps, nodes, faults off (- for none), why\n"
     "\n"
     "examples:\n"
     "  sim --seed 1 --count 200\n"
     "  sim --seed 17 --trace | less\n"
+    "  sim --seed 17 --minimise\n"
     "  sim --seed 17 --steps 4000 --off pause,clock\n";
 
 /* ---- one history ---- */
@@ -120,23 +129,20 @@ static void history(const struct options *o, struct fixture *fixtures[], struct 
 
 /* ---- the program ---- */
 
-static uint32_t parse_off(char *list)
+struct run {
+    struct options options;
+    struct fixture *fixtures[SIM_NODES_MAX + 1];
+    struct counts sum;
+    uint64_t count, done;
+    bool minimise;
+    const char *seeds_path;
+};
+
+static void run_one(void *ctx, const struct options *o)
 {
-    uint32_t off = 0;
-    for (char *rest = list; rest != NULL;) {
-        char *name = strsep(&rest, ",");
-        enum sim_fault fault = fault_parse(name);
-        if (fault == FAULT_COUNT) {
-            fprintf(stderr, "sim: no fault '%s'; there are:", name);
-            for (enum sim_fault f = 0; f < FAULT_COUNT; f++) {
-                fprintf(stderr, " %s", fault_name(f));
-            }
-            fputc('\n', stderr);
-            exit(2);
-        }
-        off |= UINT32_C(1) << fault;
-    }
-    return off;
+    struct run *run = ctx;
+    history(o, run->fixtures, &run->sum);
+    run->done++;
 }
 
 static void print_counts(const struct counts *c, uint64_t histories)
@@ -173,31 +179,71 @@ static uint64_t number_of(const char *option, const char *text)
     return value;
 }
 
-static void parse(int argc, char **argv, struct options *o, uint64_t *ret_count)
+static void take_bug(struct options *o, const char *name)
 {
+#ifdef SIM_PLANTED
+    o->expected = true;
+    if (bugs_plant(name) != BUG_COUNT) {
+        return;
+    }
+    fprintf(stderr, "sim: no bug '%s'; see bugs.h\n", name);
+#else
+    (void)o;
+    fprintf(stderr, "sim: %s: bugs are planted in sim_bugs alone\n", name);
+#endif
+    exit(2);
+}
+
+/* An option without a value; false: it is none of these. */
+static bool take_flag(struct run *run, const char *name)
+{
+    if (strcmp(name, "--help") == 0) {
+        fputs(HELP, stdout);
+        exit(0);
+    }
+    bool is_trace = strcmp(name, "--trace") == 0;
+    bool is_minimise = strcmp(name, "--minimise") == 0;
+    run->options.trace = run->options.trace || is_trace;
+    run->minimise = run->minimise || is_minimise;
+    return is_trace || is_minimise;
+}
+
+static void take_option(struct run *run, const char *name, const char *value)
+{
+    struct options *o = &run->options;
+    if (value == NULL) {
+        fprintf(stderr, "sim: unknown option, or one without its value: %s\n%s", name, HELP);
+        exit(2);
+    }
+    if (strcmp(name, "--bug") == 0) {
+        take_bug(o, value);
+    } else if (strcmp(name, "--off") == 0) {
+        o->off |= faults_parse(value);
+    } else if (strcmp(name, "--profile") == 0) {
+        o->off |= faults_profile(value);
+    } else if (strcmp(name, "--seeds") == 0) {
+        run->seeds_path = value;
+    } else if (strcmp(name, "--seed") == 0) {
+        o->seed = number_of(name, value);
+    } else if (strcmp(name, "--steps") == 0) {
+        o->steps = number_of(name, value);
+    } else if (strcmp(name, "--nodes") == 0) {
+        o->nodes = (uint32_t)number_of(name, value);
+    } else if (strcmp(name, "--count") == 0) {
+        run->count = number_of(name, value);
+    } else {
+        take_option(run, name, NULL);
+    }
+}
+
+static void parse(int argc, char **argv, struct run *run)
+{
+    const struct options *o = &run->options;
     for (int i = 1; i < argc; i++) {
-        char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(HELP, stdout);
-            exit(0);
-        } else if (strcmp(argv[i], "--trace") == 0) {
-            o->trace = true;
-            continue;
-        } else if (strcmp(argv[i], "--off") == 0 && value != NULL) {
-            o->off = parse_off(value);
-        } else if (strcmp(argv[i], "--seed") == 0) {
-            o->seed = number_of(argv[i], value);
-        } else if (strcmp(argv[i], "--steps") == 0) {
-            o->steps = number_of(argv[i], value);
-        } else if (strcmp(argv[i], "--nodes") == 0) {
-            o->nodes = (uint32_t)number_of(argv[i], value);
-        } else if (strcmp(argv[i], "--count") == 0) {
-            *ret_count = number_of(argv[i], value);
-        } else {
-            fprintf(stderr, "sim: unknown option %s\n%s", argv[i], HELP);
-            exit(2);
+        if (!take_flag(run, argv[i])) {
+            take_option(run, argv[i], argv[i + 1]);
+            i++;
         }
-        i++;
     }
     if (o->nodes != 0 && o->nodes != 3 && o->nodes != 5 && o->nodes != 7) {
         fprintf(stderr, "sim: --nodes is 3, 5 or 7\n");
@@ -205,22 +251,39 @@ static void parse(int argc, char **argv, struct options *o, uint64_t *ret_count)
     }
 }
 
-int main(int argc, char **argv)
+static void run_all(struct run *run)
 {
-    struct options o = {.seed = 1, .steps = STEPS_DEFAULT};
-    struct fixture *fixtures[SIM_NODES_MAX + 1] = {NULL};
-    struct counts sum = {0};
-    uint64_t count = 1;
-    parse(argc, argv, &o, &count);
-    for (uint64_t i = 0; i < count; i++) {
-        history(&o, fixtures, &sum);
+    struct options o = run->options;
+    o.first = o.seed;
+    if (run->seeds_path != NULL) {
+        seeds_run(run->seeds_path, &o, run_one, run);
+        return;
+    }
+    for (uint64_t i = 0; i < run->count; i++) {
+        run_one(run, &o);
         o.seed++;
     }
+}
+
+int main(int argc, char **argv)
+{
+    struct run run = {.options = {.seed = 1, .steps = STEPS_DEFAULT}, .count = 1};
+    bool expected;
+    parse(argc, argv, &run);
+    expected = run.options.expected;
+    if (run.minimise) {
+        return minimise(&run.options, run_one, &run) ? 3 : 0;
+    }
+    run_all(&run);
     for (size_t i = 0; i <= SIM_NODES_MAX; i++) {
-        fixture_free(fixtures[i]);
+        fixture_free(run.fixtures[i]);
     }
-    if (!o.trace) {
-        print_counts(&sum, count);
+    if (!run.options.trace) {
+        print_counts(&run.sum, run.done);
     }
-    return 0;
+    if (expected) {
+        fprintf(stderr, "sim: the planted bug was not found in %llu histories\n",
+                (unsigned long long)run.done);
+    }
+    return expected;
 }

@@ -130,6 +130,10 @@ void violation(const struct world *w, const char *fmt, ...)
 {
     va_list ap;
     fflush(stdout);
+    if (w->options.expected) {
+        fprintf(stderr, "found by history %llu: ",
+                (unsigned long long)(w->options.seed - w->options.first + 1));
+    }
     fprintf(stderr, "VIOLATION seed %llu, step %llu, time %llu ms, %u nodes: ",
             (unsigned long long)w->options.seed, (unsigned long long)w->steps,
             (unsigned long long)(w->now_ns / NS_PER_MS), w->nodes);
@@ -137,5 +141,5 @@ void violation(const struct world *w, const char *fmt, ...)
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
-    _Exit(3);
+    _Exit(w->options.expected ? 0 : 3);
 }

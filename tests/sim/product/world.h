@@ -62,6 +62,8 @@ struct options {
     uint32_t nodes; /* 3, 5 or 7; 0: by the seed */
     uint32_t off;   /* bit f: fault f never happens */
     bool trace;     /* prints every step */
+    bool expected;  /* a violation is what is looked for */
+    uint64_t first; /* seed of the first history of this run */
 };
 
 struct machine;

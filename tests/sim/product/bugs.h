@@ -1,0 +1,43 @@
+/* Bugs that are planted on purpose, one at a time, to see that the simulation finds them. They are
+ * linked around the product's functions in one test program, never into the product. */
+#ifndef TESTS_SIM_PRODUCT_BUGS_H
+#define TESTS_SIM_PRODUCT_BUGS_H
+
+#include "consensus/consensus.h"
+#include "tests/sim/product/world.h"
+
+#define SIM_BUGS(X)                                                                                \
+    X(NONE, "none")                                                                                \
+    X(TERM_UNSYNCED, "term-unsynced")     /* term and vote are written, not synced */              \
+    X(LOG_UNSYNCED, "log-unsynced")       /* entries are written, not synced */                    \
+    X(VOTE_FORGOTTEN, "vote-forgotten")   /* the term is kept, the vote is not */                  \
+    X(GATE, "gate")                       /* messages leave before term and vote are durable */    \
+    X(ACK_EARLY, "ack-early")             /* entries are acknowledged before they are synced */    \
+    X(OLD_TERM_COMMIT, "old-term-commit") /* entries of older terms are committed by counting */   \
+    X(TRUNCATION, "truncation")           /* one entry too many stays in the log */                \
+    X(TORN_TAIL, "torn-tail")             /* a group is taken without looking at its body */       \
+    X(STALE_READ, "stale-read")           /* a read is served without asking a majority */         \
+    X(STALE_HEIGHT, "stale-height")       /* the leader names too low a height to read at */       \
+    X(DOUBLE_APPLY, "double-apply")       /* the applied index is not in the batch */              \
+    X(HALF_BATCH, "half-batch")           /* a batch may be written in part */                     \
+    X(APPLY_UNSTORED, "apply-unstored")   /* what is not on this disk is applied */                \
+    X(TWO_BLOCKS, "two-blocks")           /* a new leader builds on the block it applied last */   \
+    X(FORGOTTEN_REQUEST, "forgotten-request") /* answers before a restart are not looked up */     \
+    X(EARLY_ANSWER, "early-answer")           /* an answer is given when the block is proposed */  \
+    X(FALSE_REFUSAL, "false-refusal")         /* REFUSED is said where only UNKNOWN is true */     \
+    X(LOST_UNKNOWN, "lost-unknown")           /* nobody is told when leadership is lost */
+
+enum sim_bug {
+#define SIM_BUG_ENUM(name, text) BUG_##name,
+    SIM_BUGS(SIM_BUG_ENUM)
+#undef SIM_BUG_ENUM
+        BUG_COUNT,
+};
+
+/* From now on in this process; BUG_COUNT: no such name. */
+enum sim_bug bugs_plant(const char *name);
+
+/* What the driver is told differently. */
+void bugs_consensus(struct consensus_host *host, struct consensus_options *options);
+
+#endif
