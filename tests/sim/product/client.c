@@ -12,7 +12,14 @@
 enum { ATTEMPTS_MAX = 12 };
 
 enum role { ROLE_SUBMIT, ROLE_READ, ROLE_WATCH };
-enum asking { ASKING_NOTHING, ASKING_SUBMIT, ASKING_OUTCOME, ASKING_BALANCE, ASKING_WATCH };
+enum asking {
+    ASKING_NOTHING,
+    ASKING_SUBMIT,
+    ASKING_OUTCOME,
+    ASKING_BALANCE,
+    ASKING_WATCH,
+    ASKING_STATUS
+};
 
 struct client {
     struct world *world;
@@ -233,6 +240,41 @@ static void take_balance(struct client *c, struct bytes message)
     arena_done(&a);
 }
 
+static void ask_status(struct client *c)
+{
+    struct status_request form = {0};
+    struct buf message;
+    buf_init(&message, GRPC_MESSAGE_BYTES_MAX);
+    status_request_encode(&form, &message);
+    ask(c, ASKING_STATUS, METHOD_STATUS, &message);
+}
+
+/* Nobody lies here, and nobody computes something else. */
+static void take_status(struct client *c, struct bytes message)
+{
+    static const char *const NEVER[] = {"digest-differs", "log-contradicted", "frames-malformed",
+                                        "void-block"};
+    struct world *w = c->world;
+    struct arena a;
+    struct status_reply *reply;
+    struct errtext why = {""};
+    arena_init(&a, 1 << 22);
+    err e = status_reply_decode(message, &a, &reply, &why);
+    if (failed(e)) {
+        violation(w, "a status cannot be read: %s", why.text);
+    }
+    for (size_t i = 0; i < reply->alarm_count; i++) {
+        for (size_t k = 0; k < sizeof NEVER / sizeof *NEVER; k++) {
+            if (bytes_equal(reply->alarms[i].code, bytes_text(NEVER[k]))) {
+                violation(w, "node %llu raises the alarm %s: %.*s", (unsigned long long)c->at->id,
+                          NEVER[k], (int)reply->alarms[i].text.size,
+                          (const char *)reply->alarms[i].text.data);
+            }
+        }
+    }
+    arena_done(&a);
+}
+
 static void watch(struct client *c)
 {
     struct watch_request form = {.from_position = c->position};
@@ -283,6 +325,9 @@ static void on_message(void *ctx, struct bytes message)
     case ASKING_WATCH:
         take_records(c, message);
         break;
+    case ASKING_STATUS:
+        take_status(c, message);
+        break;
     }
 }
 
@@ -315,6 +360,7 @@ static void on_end(void *ctx, const struct rpc_result *r)
         break;
     case ASKING_BALANCE:
     case ASKING_WATCH:
+    case ASKING_STATUS:
         if (r->end != RPC_ANSWERED || random_of(c, 4) == 0) {
             elsewhere(c);
         }
@@ -363,7 +409,9 @@ static void next_thing(struct client *c)
         next_request(c);
         break;
     case ROLE_READ:
-        if (!c->world->healing) {
+        if (!c->world->healing && random_of(c, 8) == 0) {
+            ask_status(c);
+        } else if (!c->world->healing) {
             read_balance(c);
         }
         break;

@@ -302,8 +302,14 @@ static void describe(struct request *r, uint64_t number)
         r->id[i] = (uint8_t)(number >> (8 * (7 - i)));
         r->id[8 + i] = 0x5a;
     }
-    r->kind = draw_below(&random, 16) == 0 ? REQUEST_WAKE : REQUEST_PAY;
-    r->party = r->kind == REQUEST_PAY ? "pmo.roquefort" : "teller";
+    static const char *const PARTIES[] = {"pmo.roquefort", "teller", "ledger.inst1.anne",
+                                          "ledger.inst1"};
+    uint64_t what = draw_below(&random, 128);
+    r->kind = what == 0   ? REQUEST_DEPLOY
+              : what <= 3 ? REQUEST_PARTY
+              : what < 12 ? REQUEST_WAKE
+                          : REQUEST_PAY;
+    r->party = PARTIES[r->kind];
     r->debtor = (uint32_t)draw_below(&random, FIXTURE_WALLETS);
     r->creditor = (uint32_t)draw_below(&random, FIXTURE_WALLETS);
     r->cents = 1 + (int64_t)draw_below(&random, 5000);
@@ -313,52 +319,122 @@ static void describe(struct request *r, uint64_t number)
                                                   : 0;
 }
 
-static void encode_args(struct fixture *f, const struct request *r, struct buf *ret)
+static const char EXTRA[] = "rules 1\n"
+                            "contract extra.n%llu version 1 effective 2020-01-01\n"
+                            "\"One of many\"\n"
+                            "measure EUR to 0.01\n"
+                            "party teller = \"teller\"\n"
+                            "account pot: EUR\n"
+                            "on give(amount: EUR) signed by teller dated "
+                            "day(now, \"Europe/Paris\") {\n"
+                            "  clause 1 \"It is given\"\n"
+                            "  issue amount into pot\n"
+                            "}\n";
+
+static void encode_pay(struct fixture *f, const struct request *r, struct buf *ret)
 {
     struct errtext why = {""};
     char json[TEXT_BYTES];
-    if (r->kind == REQUEST_PAY) {
-        snprintf(json, sizeof json,
-                 "{\"debtor\":\"%s\",\"creditor\":\"%s\",\"amount\":\"%lld.%02lld EUR\"}",
-                 fixture_wallet(r->debtor), fixture_wallet(r->creditor),
-                 (long long)(r->cents / 100), (long long)(r->cents % 100));
-        must(rules_args_from_json(f->transfer, bytes_text("pay"), bytes_text(json), ret, &why),
-             &why);
-    } else {
-        snprintf(json, sizeof json, "{\"name\":\"w%llu\",\"after\":\"61s\"}",
-                 (unsigned long long)request_number(r->id));
-        must(rules_args_from_json(f->clock, bytes_text("wake"), bytes_text(json), ret, &why), &why);
+    snprintf(json, sizeof json,
+             "{\"debtor\":\"%s\",\"creditor\":\"%s\",\"amount\":\"%lld.%02lld EUR\"}",
+             fixture_wallet(r->debtor), fixture_wallet(r->creditor), (long long)(r->cents / 100),
+             (long long)(r->cents % 100));
+    must(rules_args_from_json(f->transfer, bytes_text("pay"), bytes_text(json), ret, &why), &why);
+}
+
+static void encode_wake(struct fixture *f, uint64_t number, struct buf *ret)
+{
+    struct errtext why = {""};
+    char json[TEXT_BYTES];
+    snprintf(json, sizeof json, "{\"name\":\"w%llu\",\"after\":\"%llus\"}",
+             (unsigned long long)number, (unsigned long long)(61 + number % 20));
+    must(rules_args_from_json(f->clock, bytes_text("wake"), bytes_text(json), ret, &why), &why);
+}
+
+static void encode_args(struct fixture *f, const struct request *r, struct buf *ret)
+{
+    uint64_t number = request_number(r->id);
+    char text[sizeof EXTRA + 32];
+    uint8_t public[32];
+    switch (r->kind) {
+    case REQUEST_PAY:
+        encode_pay(f, r, ret);
+        break;
+    case REQUEST_WAKE:
+        encode_wake(f, number, ret);
+        break;
+    case REQUEST_PARTY:
+        snprintf(text, sizeof text, "guest%llu", (unsigned long long)number);
+        memset(public, 0, sizeof public);
+        memcpy(public, r->id, sizeof r->id);
+        rules_args_put_text(ret, "party", bytes_text(text));
+        rules_args_put_octets(ret, "key", bytes_of(public, sizeof public));
+        break;
+    case REQUEST_DEPLOY:
+        snprintf(text, sizeof text, EXTRA, (unsigned long long)number);
+        rules_args_put_text(ret, "text", bytes_text(text));
+        break;
     }
 }
 
-static struct bytes sign_body(struct fixture *f, struct sign_key *key, struct bytes body)
+static struct bytes sign_body(struct fixture *f, struct sign_key *const keys[], uint32_t count,
+                              struct bytes body)
 {
     uint8_t message[SIGNING_INPUT_SIZE];
     uint8_t public[32];
-    struct signature signature;
+    struct signature signatures[SIGNATURES_MAX];
     struct buf envelope;
     request_signing_input(body, message);
-    sign_key_public(key, public);
-    sign_key_id(public, signature.key_id);
-    sign_message(key, bytes_of(message, sizeof message), signature.value);
+    for (uint32_t i = 0; i < count; i++) {
+        sign_key_public(keys[i], public);
+        sign_key_id(public, signatures[i].key_id);
+        sign_message(keys[i], bytes_of(message, sizeof message), signatures[i].value);
+    }
+    signatures_sort(signatures, count);
     buf_init(&envelope, ENVELOPE_BYTES_MAX);
-    envelope_encode(body, &signature, 1, &envelope);
+    envelope_encode(body, signatures, count, &envelope);
     struct bytes copy = arena_copy(&f->arena, buf_bytes(&envelope));
     buf_done(&envelope);
     return copy;
 }
 
+/* Who has to sign a request of this kind. */
+static struct bytes sign_request(struct fixture *f, enum request_kind kind, struct bytes body)
+{
+    struct sign_key *keys[SIGNATURES_MAX];
+    uint32_t count = kind == REQUEST_DEPLOY ? f->nodes / 2 + 1 : 1;
+    switch (kind) {
+    case REQUEST_PAY:
+        return sign_body(f, &f->office, 1, body);
+    case REQUEST_WAKE:
+        return sign_body(f, &f->teller, 1, body);
+    case REQUEST_PARTY:
+    case REQUEST_DEPLOY:
+        break;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = key_of((uint8_t)((kind == REQUEST_DEPLOY ? 0x10 : 0x20) + i));
+    }
+    struct bytes envelope = sign_body(f, keys, count, body);
+    for (uint32_t i = 0; i < count; i++) {
+        sign_key_free(keys[i]);
+    }
+    return envelope;
+}
+
 static struct request *make(struct fixture *f, uint64_t number)
 {
+    static const char *const CONTRACTS[] = {"transfer.roquefort", "test.clock", "ledger", "ledger"};
+    static const char *const NAMES[] = {"pay", "wake", "party_add", "contract_deploy"};
     struct request *r = mem_new(1, sizeof *r);
-    struct buf args, bytes;
+    struct buf args;
+    struct buf bytes;
     describe(r, number);
     buf_init(&args, ARGS_BYTES_MAX);
     buf_init(&bytes, BODY_BYTES_MAX);
     encode_args(f, r, &args);
-    bool pay = r->kind == REQUEST_PAY;
-    struct event event = {.contract = bytes_text(pay ? "transfer.roquefort" : "test.clock"),
-                          .action = bytes_text(pay ? "pay" : "wake"),
+    struct event event = {.contract = bytes_text(CONTRACTS[r->kind]),
+                          .action = bytes_text(NAMES[r->kind]),
                           .args = buf_bytes(&args)};
     struct body body = {.not_after_ns = r->not_after_ns,
                         .events = &event,
@@ -369,7 +445,7 @@ static struct request *make(struct fixture *f, uint64_t number)
     memset(body.salt, (int)(number & 0xff), sizeof body.salt);
     body_encode(&body, &bytes);
     request_hash(buf_bytes(&bytes), r->hash);
-    r->envelope = sign_body(f, pay ? f->office : f->teller, buf_bytes(&bytes));
+    r->envelope = sign_request(f, r->kind, buf_bytes(&bytes));
     buf_done(&args);
     buf_done(&bytes);
     return r;

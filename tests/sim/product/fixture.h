@@ -16,7 +16,7 @@ struct fixture;
 
 enum { FIXTURE_WALLETS = 8 };
 
-enum request_kind { REQUEST_PAY, REQUEST_WAKE };
+enum request_kind { REQUEST_PAY, REQUEST_WAKE, REQUEST_PARTY, REQUEST_DEPLOY };
 
 /* Request number k of a network: the same in every history. */
 struct request {

@@ -113,7 +113,7 @@ static void record(struct model *model, uint64_t number, const struct ledger_app
     if (memcmp(a->request_hash, r->hash, sizeof r->hash) != 0 || a->answer.outcome_count != 1) {
         violation(w, "request %llu is recorded as another one", (unsigned long long)number);
     }
-    bool fine = r->kind == REQUEST_WAKE || r->debtor != r->creditor;
+    bool fine = r->kind != REQUEST_PAY || r->debtor != r->creditor;
     if (outcome->end != (fine ? LEDGER_ACCEPTED : LEDGER_REJECTED)) {
         violation(w, "request %llu ended with outcome %d, clause %.*s", (unsigned long long)number,
                   (int)outcome->end, (int)outcome->clause.size, (const char *)outcome->clause.data);

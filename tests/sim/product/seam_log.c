@@ -8,7 +8,7 @@
 #include "tests/sim/product/check.h"
 #include "tests/sim/product/edge.h"
 
-enum { SEGMENT_BYTES = 128 << 10 }; /* small: segments end often */
+enum { SEGMENT_BYTES = 32 << 10 }; /* small: segments end often */
 
 err __real_logstore_open(const char *dir, const struct logstore_options *o, struct logstore **ret,
                          struct logstore_recovered *ret_recovered, struct errtext *reterr);
