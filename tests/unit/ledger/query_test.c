@@ -16,7 +16,8 @@
 #include "rules/rules.h"
 #include "world.h"
 
-static const char *const SOLAR[] = {"contracts/solar.rules", "tests/unit/ledger/bank.rules"};
+static const char *const SOLAR[] = {"tests/vectors/rules/solar.rules",
+                                    "tests/unit/ledger/bank.rules"};
 #define S "solar.roquefort"
 
 #define assert_text(b, text) assert_string_equal(world_text(w, b), text)
