@@ -153,6 +153,12 @@ enum {
     VERIFY_JOBS_MAX = 8192,           /* signature jobs queued: under a second of two workers */
     INFLIGHT_MAX = 16384,             /* requests without an answer yet: seconds of work */
     INFLIGHT_BYTES_MAX = 64 << 20,    /* their envelopes: what a node may hold for clients */
+    INFLIGHT_SOURCE_MAX = INFLIGHT_MAX / 4, /* of one client, or through one other node: three
+                                       hostile ones leave room for the others */
+    INFLIGHT_SOURCE_BYTES_MAX = INFLIGHT_BYTES_MAX / 4,
+    INFLIGHT_SOURCE_NAME_MAX = 2 * NAME_BYTES_MAX + 16,
+    INFLIGHT_PARTY_MAX = INFLIGHT_MAX / 4, /* verified and not answered, of one party */
+    GOVERNANCE_FIRST_MAX = 64,        /* of a block, while business waits: no officer stops it */
     BLOCKS_PROPOSED_MAX = 4,          /* proposed and not applied here: more adds only latency */
     APPLY_STEP_EVENTS = 1,            /* between two looks at the clock: an event may take 40 ms */
     QUERY_BYTES_MAX = 16 << 10,       /* names, a key and a page token; many may wait at once */
@@ -175,7 +181,13 @@ enum {
 #define ALARM_CLOCK_NS (UINT64_C(60) * 1000000000)    /* then the clock is well again */
 #define GOSSIP_NS (UINT64_C(1) * 1000000000)          /* how old a figure in status may be */
 #define DRAIN_NS (UINT64_C(10) * 1000000000)          /* SIGTERM: calls in flight get this long */
-#define DISK_LOW_BYTES (UINT64_C(512) << 20)          /* alarm: eight log segments and some state */
+#define TOLD_FRESH_NS (UINT64_C(5) * 1000000000)      /* what a node said of itself still holds */
+#define DISK_HAND_OVER_NS (UINT64_C(5) * 1000000000)  /* between two tries, so that none flaps */
+#define FAIL_HAND_OVER_NS (UINT64_C(200) * 1000000)   /* a leader that must stop waits this long */
+enum {
+    DISK_LOW_MIB = 512,  /* default: eight log segments and some state */
+    DISK_STOP_MIB = 192, /* default: one segment made in advance and one table being merged */
+};
 
 static_assert((int)ENVELOPE_BYTES_MAX < (int)SIMULATE_BYTES_MAX, "an envelope can be tried");
 

@@ -581,9 +581,8 @@ const struct ledger_result *ledger_apply_finish(struct ledger *l)
     buf_put_u64(&l->key, ap->head.height);
     kv_batch_put(l->batch, l->kv, FAMILY_BLOCKS, buf_bytes(&l->key), ap->input.block);
     head_put(l, &ap->head, ap->input.raft_index);
-    struct errtext why = {{0}};
-    if (failed(kv_commit(l->kv, l->batch, false, &why))) {
-        die("state database: %s", why.text);
+    if (failed(kv_commit(l->kv, l->batch, false, &l->failure))) {
+        return NULL;
     }
     kv_batch_clear(l->batch);
     l->head = ap->head;
@@ -606,5 +605,5 @@ err ledger_block_apply(struct ledger *l, const struct ledger_input *input,
     while (!ledger_apply_step(l, EVENTS_MAX)) {
     }
     *ret = ledger_apply_finish(l);
-    return err_ok();
+    return *ret == NULL ? err_fail(reterr, ERR_IO, "%s", l->failure.text) : err_ok();
 }

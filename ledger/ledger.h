@@ -13,7 +13,8 @@
  *
  * Invariants: nothing here reads a clock, a random source, the locale, a float or pointer order;
  * `now` is the block's time, or an argument of admission. A rule's "no" is an outcome, never an
- * err. A state database that fails inside apply stops the process (die): never another answer.
+ * err. A state database that cannot be read inside apply stops the process (die), one that takes
+ * no batch ends the ledger (ledger_apply_finish): never another answer.
  * Queries see the last finished block only, also while a next one is between begin and finish.
  *
  * Everything here is for the loop thread only. Views that a function returns live in the arena that
@@ -227,12 +228,18 @@ err ledger_apply_begin(struct ledger *l, const struct ledger_input *input,
 bool ledger_apply_step(struct ledger *l, uint32_t event_budget);
 
 /* Writes the block in one batch (not synced: the log is) and makes it visible. The result lives in
- * the ledger until the next begin. */
+ * the ledger until the next begin. NULL: the database refused the batch (a full or failing disk,
+ * ledger_failure says why); nothing of the block is stored, and the ledger is only good to be
+ * closed: the next start applies the block again. */
 const struct ledger_result *ledger_apply_finish(struct ledger *l);
 
 /* Passes over a committed entry that ledger_apply_begin refused: no height, no record, no effect;
- * the Raft index counts as applied, and the entry as a void block. Not synced, like finish. */
-void ledger_apply_void(struct ledger *l, uint64_t raft_index);
+ * the Raft index counts as applied, and the entry as a void block. Not synced, like finish.
+ * False: as NULL of finish. */
+bool ledger_apply_void(struct ledger *l, uint64_t raft_index);
+
+/* Why the database refused a batch, for people; "" while it has not. Lives with the ledger. */
+const char *ledger_failure(const struct ledger *l);
 
 /* The committed entries that were void blocks, ever. */
 struct ledger_void_blocks {

@@ -69,6 +69,7 @@ struct ledger {
     struct ledger_head head;
     uint64_t applied_index;
     struct ledger_void_blocks void_blocks;
+    struct errtext failure; /* why the database refused a batch; "" while it has not */
     uint64_t timer_next_ns; /* UINT64_MAX: no timer waits */
     struct accounts accounts;
     struct rows rows, timers;

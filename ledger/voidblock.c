@@ -15,8 +15,7 @@ static void count_put(struct ledger *l, const struct ledger_void_blocks *v)
     buf_put_u8(&l->value, VOID_BLOCKS_VERSION);
     buf_put_u64(&l->value, v->count);
     buf_put_u64(&l->value, v->last_index);
-    kv_batch_put(l->batch, l->kv, FAMILY_LOCAL, bytes_text(VOID_BLOCKS_KEY),
-                 buf_bytes(&l->value));
+    kv_batch_put(l->batch, l->kv, FAMILY_LOCAL, bytes_text(VOID_BLOCKS_KEY), buf_bytes(&l->value));
 }
 
 err void_blocks_load(struct ledger *l, struct errtext *reterr)
@@ -41,21 +40,27 @@ err void_blocks_load(struct ledger *l, struct errtext *reterr)
     return err_ok();
 }
 
-void ledger_apply_void(struct ledger *l, uint64_t raft_index)
+bool ledger_apply_void(struct ledger *l, uint64_t raft_index)
 {
     require(l != NULL);
     require(l->apply.phase == APPLY_IDLE);
     require(raft_index > l->applied_index);
     struct ledger_void_blocks v = {l->void_blocks.count + 1, raft_index};
-    struct errtext why = {{0}};
     head_put(l, &l->head, raft_index);
     count_put(l, &v);
-    if (failed(kv_commit(l->kv, l->batch, false, &why))) {
-        die("state database: %s", why.text);
+    if (failed(kv_commit(l->kv, l->batch, false, &l->failure))) {
+        return false;
     }
     kv_batch_clear(l->batch);
     l->applied_index = raft_index;
     l->void_blocks = v;
+    return true;
+}
+
+const char *ledger_failure(const struct ledger *l)
+{
+    require(l != NULL);
+    return l->failure.text;
 }
 
 struct ledger_void_blocks ledger_void_blocks(const struct ledger *l)

@@ -157,6 +157,10 @@ static void entry_applied(struct node *n)
 static void finish_block(struct node *n)
 {
     const struct ledger_result *r = ledger_apply_finish(n->ledger);
+    if (r == NULL) {
+        node_fail_as_leader(n, "the state cannot be written: %s", ledger_failure(n->ledger));
+        return;
+    }
     gossip_note(n, &r->head);
     entry_applied(n);
     submit_settle(n, r);
@@ -176,7 +180,10 @@ static void pass_void(struct node *n, const char *why)
                 "entry %llu, proposed in term %llu by %.*s, is no block of this ledger: %s",
                 (unsigned long long)n->applying.index, (unsigned long long)term, (int)name.size,
                 (const char *)name.data, why);
-    ledger_apply_void(n->ledger, n->applying.index);
+    if (!ledger_apply_void(n->ledger, n->applying.index)) {
+        node_fail_as_leader(n, "the state cannot be written: %s", ledger_failure(n->ledger));
+        return;
+    }
     entry_applied(n);
     reads_reached(n);
     /* What this node built on it, if it is the one, is void as well. */
@@ -244,7 +251,7 @@ static void apply_task(struct loop_task *task)
 {
     struct node *n = task->ctx;
     uint64_t until_ns = clock_monotonic_ns(&n->clock) + APPLY_SLICE_NS;
-    while (n->failure[0] == '\0') {
+    while (n->failure[0] == '\0' && n->failing[0] == '\0') {
         if (n->applying.index != 0) {
             if (!apply_some(n, until_ns)) {
                 return;

@@ -20,7 +20,7 @@ struct chained {
     bool checked;            /* the verdicts are in */
     bool judged, follows;    /* known whether it is a block that follows the last valid one */
     struct ledger_block_facts facts; /* follows: of this block */
-    bool gone;               /* cut off while checking: freed when the worker is done */
+    bool gone;                       /* cut off while checking: freed when the worker is done */
 };
 
 struct chain {

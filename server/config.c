@@ -8,6 +8,7 @@
 
 #include <yaml.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/require.h"
 
@@ -36,6 +37,9 @@ static const struct key KEYS[] = {
     {"election_timeout_ms", KIND_U32, AT(election_timeout_ms), true, 100, 60000},
     {"heartbeat_ms", KIND_U32, AT(heartbeat_ms), true, 10, 10000},
     {"workers", KIND_U32, AT(workers), true, 1, 64},
+    /* 0 switches a threshold off; a tebibyte more than any node needs. */
+    {"disk_low_mib", KIND_U32, AT(disk_low_mib), true, 0, 1 << 20},
+    {"disk_stop_mib", KIND_U32, AT(disk_stop_mib), true, 0, 1 << 20},
     {"log_level", KIND_LEVEL, AT(log_level), true, 0, 0},
 };
 enum { KEY_COUNT = sizeof KEYS / sizeof *KEYS };
@@ -225,6 +229,11 @@ static err check_complete(struct reading *r)
                         "%s: heartbeat_ms (%u) must be at most a third of election_timeout_ms (%u)",
                         r->path, r->config->heartbeat_ms, r->config->election_timeout_ms);
     }
+    if (r->config->disk_stop_mib > r->config->disk_low_mib) {
+        return err_fail(r->reterr, ERR_INVALID,
+                        "%s: disk_stop_mib (%u) must be at most disk_low_mib (%u)", r->path,
+                        r->config->disk_stop_mib, r->config->disk_low_mib);
+    }
     return err_ok();
 }
 
@@ -234,6 +243,8 @@ err config_load(const char *path, struct config *ret, struct errtext *reterr)
         .election_timeout_ms = 1000,
         .heartbeat_ms = 100,
         .workers = 2,
+        .disk_low_mib = DISK_LOW_MIB,
+        .disk_stop_mib = DISK_STOP_MIB,
         .log_level = LOG_LEVEL_INFO,
     };
     struct reading r = {.path = path, .config = &c, .reterr = reterr};

@@ -12,6 +12,8 @@
  *   election_timeout_ms: 1000         # optional from here on; these are the defaults
  *   heartbeat_ms: 100
  *   workers: 2                        # threads that verify signatures
+ *   disk_low_mib: 512                 # below: no new business requests; 0: never
+ *   disk_stop_mib: 192                # below: no new requests at all; 0: never
  *   log_level: info                   # debug, info, warn, error
  *
  * Relative paths are relative to the folder of the file. */
@@ -30,6 +32,7 @@ struct config {
     char *certificate, *private_key;
     uint32_t election_timeout_ms, heartbeat_ms;
     uint32_t workers;
+    uint32_t disk_low_mib, disk_stop_mib;
     enum log_level log_level;
 };
 

@@ -65,7 +65,11 @@ bool frame_gossip_read(struct bytes frame, struct frame_gossip *ret)
     f.position = cursor_u64(&c);
     cursor_copy(&c, f.digest, sizeof f.digest);
     f.role = cursor_u8(&c);
-    f.draining = cursor_u8(&c) != 0;
+    uint8_t flags = cursor_u8(&c);
+    f.draining = (flags & GOSSIP_DRAINING) != 0;
+    f.disk_level = (flags & GOSSIP_DISK_STOP) != 0  ? DISK_STOP
+                   : (flags & GOSSIP_DISK_LOW) != 0 ? DISK_LOW
+                                                    : DISK_ROOM;
     f.disk_free_bytes = cursor_u64(&c);
     f.sync_p99_us = cursor_u64(&c);
     f.certificate_days_left = cursor_i64(&c);

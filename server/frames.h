@@ -34,11 +34,22 @@ struct frame_ready {
 };
 bool frame_ready_read(struct bytes frame, struct frame_ready *ret);
 
+/* How much room a node's data directory has (disk.c). */
+enum disk_level { DISK_ROOM, DISK_LOW, DISK_STOP };
+
+/* The flags of a gossip frame; others are a newer node's. */
+enum {
+    GOSSIP_DRAINING = 1 << 0,
+    GOSSIP_DISK_LOW = 1 << 1,
+    GOSSIP_DISK_STOP = 1 << 2,
+};
+
 struct frame_gossip {
     uint64_t term, height, position;
     uint8_t digest[32];
     uint8_t role; /* enum consensus_role, or a number that only a newer node knows */
     bool draining;
+    enum disk_level disk_level;
     uint64_t disk_free_bytes, sync_p99_us;
     int64_t certificate_days_left;
     char version[GOSSIP_TEXT_MAX + 1]; /* printable ASCII, with a NUL */

@@ -1,7 +1,7 @@
 /* What nodes tell each other once a second, so that each can show the status of all without asking
  * anybody, and so that two that reached different digests at one height find out.
  *
- *   u8 version | u64 term | u64 height | u64 position | 32 digest | u8 role | u8 draining
+ *   u8 version | u64 term | u64 height | u64 position | 32 digest | u8 role | u8 flags
  *   | u64 disk free | u64 sync p99 us | i64 certificate days left | u32 size, version text */
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,6 @@
 #include "server/frames.h"
 #include "server/parts.h"
 #include "server/version.h"
-#include "storage/dir.h"
 
 struct told *gossip_of(struct node *n, uint64_t id)
 {
@@ -39,6 +38,7 @@ static void describe_self(struct node *n, struct told *t)
         .position = head.position,
         .role = (uint8_t)n->role,
         .draining = n->draining,
+        .disk_level = n->disk_level,
         .disk_free_bytes = n->disk_free_bytes,
         .sync_p99_us = log.sync_p99_ns / NS_PER_US,
         .certificate_days_left = left_s / 86400 - (left_s < 0),
@@ -55,14 +55,18 @@ void gossip_describe_self(struct node *n)
     }
 }
 
+static uint8_t flags_of(const struct told *t)
+{
+    unsigned flags = t->draining ? GOSSIP_DRAINING : 0;
+    flags |= t->disk_level >= DISK_LOW ? GOSSIP_DISK_LOW : 0;
+    flags |= t->disk_level == DISK_STOP ? GOSSIP_DISK_STOP : 0;
+    return (uint8_t)flags;
+}
+
 void gossip_send(struct node *n)
 {
-    struct errtext why;
     struct told *self = gossip_of(n, n->id);
     uint64_t ids[NODES_MAX];
-    if (failed(dir_free_bytes(n->config.data, &n->disk_free_bytes, &why))) {
-        n->disk_free_bytes = 0;
-    }
     if (self == NULL) {
         return;
     }
@@ -75,7 +79,7 @@ void gossip_send(struct node *n)
     buf_put_u64(&frame, self->position);
     buf_put(&frame, self->digest, 32);
     buf_put_u8(&frame, self->role);
-    buf_put_u8(&frame, self->draining);
+    buf_put_u8(&frame, flags_of(self));
     buf_put_u64(&frame, self->disk_free_bytes);
     buf_put_u64(&frame, self->sync_p99_us);
     buf_put_i64(&frame, self->certificate_days_left);
@@ -129,6 +133,7 @@ void gossip_receive(struct node *n, uint64_t from, struct bytes frame)
         .position = f.position,
         .role = f.role,
         .draining = f.draining,
+        .disk_level = f.disk_level,
         .disk_free_bytes = f.disk_free_bytes,
         .sync_p99_us = f.sync_p99_us,
         .certificate_days_left = f.certificate_days_left,

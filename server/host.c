@@ -13,6 +13,7 @@
 
 /* A write on its way through the log store, with the views it needs. */
 struct write {
+    struct write *next; /* of those that failed */
     struct logstore_job job;
     struct consensus_job *from;
     struct logstore_entry entries[];
@@ -75,21 +76,22 @@ static void host_write(void *ctx, struct consensus_job *job)
 }
 
 /* Writes that are done, in order. After a failed one nothing is reported any more: an entry that
- * may not be on disk must never be acknowledged. The driver still refers to the jobs that are freed
- * here, so from then on it gets no event (host_receive, tick, pump) until it is closed. */
+ * may not be on disk must never be acknowledged, nor a term or a vote be told. The driver goes on
+ * for a moment, so that a leader can hand over, which needs no write of its own. */
 static void log_done(void *ctx)
 {
     struct node *n = ctx;
     struct logstore_job *job;
     while ((job = logstore_completed(n->log)) != NULL) {
         struct write *w = job->ctx;
-        if (failed(job->result) || n->failure[0] != '\0') {
-            node_fail(n, "the log cannot be written: %s", logstore_failure(n->log));
-            consensus_job_free(w->from);
+        if (failed(job->result) || n->unwritten != NULL) {
+            w->next = n->unwritten;
+            n->unwritten = w;
+            node_fail_as_leader(n, "the log cannot be written: %s", logstore_failure(n->log));
         } else {
             consensus_done(n->consensus, w->from);
+            free(w);
         }
-        free(w);
     }
 }
 
@@ -460,6 +462,12 @@ void host_close(struct node *n)
     }
     consensus_close(n->consensus);
     n->consensus = NULL;
+    while (n->unwritten != NULL) {
+        struct write *w = n->unwritten;
+        n->unwritten = w->next;
+        consensus_job_free(w->from);
+        free(w);
+    }
     if (n->log != NULL) {
         logstore_drain(n->log);
         for (struct logstore_job *job; (job = logstore_completed(n->log)) != NULL;) {

@@ -1,6 +1,7 @@
 #include "server/inflight.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -12,6 +13,7 @@ void inflight_init(struct inflight_table *t, uint64_t seed0, uint64_t seed1)
 {
     *t = (struct inflight_table){0};
     map_init(&t->by_key, seed0, seed1);
+    map_init(&t->sources, seed1, seed0);
 }
 
 void inflight_free(struct inflight *r)
@@ -34,6 +36,13 @@ void inflight_done(struct inflight_table *t)
         t->oldest = r->next;
         inflight_free(r);
     }
+    size_t at = 0;
+    struct bytes name;
+    void *source;
+    while (map_next(&t->sources, &at, &name, &source)) {
+        free(source);
+    }
+    map_done(&t->sources);
     map_done(&t->by_key);
     *t = (struct inflight_table){0};
 }
@@ -67,6 +76,49 @@ struct inflight *inflight_find_token(const struct inflight_table *t, uint64_t to
     return r;
 }
 
+bool inflight_has_share(const struct inflight_table *t, struct bytes source, size_t bytes)
+{
+    const struct inflight_source *s = map_get(&t->sources, source);
+    return s == NULL ||
+           (s->count < INFLIGHT_SOURCE_MAX && s->bytes + bytes <= INFLIGHT_SOURCE_BYTES_MAX);
+}
+
+struct bytes inflight_party(const struct inflight *r)
+{
+    return bytes_of(r->key, r->key_size - 1 - REQUEST_ID_BYTES);
+}
+
+static struct inflight_source *source_take(struct inflight_table *t, struct bytes name,
+                                           size_t bytes)
+{
+    struct inflight_source *s = map_get(&t->sources, name);
+    if (s == NULL) {
+        require(name.size <= INFLIGHT_SOURCE_NAME_MAX);
+        s = mem_new(1, sizeof *s + name.size);
+        s->name_size = name.size;
+        memcpy(s->name, name.data, name.size);
+        (void)map_put(&t->sources, name, s);
+    }
+    s->count++;
+    s->bytes += bytes;
+    return s;
+}
+
+static void source_release(struct inflight_table *t, struct inflight *r)
+{
+    struct inflight_source *s = r->source;
+    require(s->count > 0);
+    require(s->bytes >= r->envelope_size);
+    r->source = NULL;
+    s->count--;
+    s->bytes -= r->envelope_size;
+    if (s->count == 0) {
+        void *old = map_remove(&t->sources, bytes_of(s->name, s->name_size));
+        require(old == s);
+        free(s);
+    }
+}
+
 struct inflight *inflight_add(struct inflight_table *t, const struct inflight_new *n)
 {
     uint8_t key[NAME_BYTES_MAX + 1 + REQUEST_ID_BYTES];
@@ -83,10 +135,12 @@ struct inflight *inflight_add(struct inflight_table *t, const struct inflight_ne
         .envelope = mem_copy(n->envelope.data, n->envelope.size),
         .envelope_size = n->envelope.size,
         .cost = n->cost,
+        .governance = n->governance,
         .since_ns = n->now_ns,
         .token = ++t->token_last,
         .prev = t->newest,
     };
+    r->source = source_take(t, n->source, n->envelope.size);
     memcpy(r->request_hash, n->request_hash, sizeof r->request_hash);
     struct inflight *old = map_put(&t->by_key, bytes_of(key, key_size), r);
     require(old == NULL);
@@ -133,6 +187,7 @@ void inflight_take(struct inflight_table *t, struct inflight *r)
     *(r->prev == NULL ? &t->oldest : &r->prev->next) = r->next;
     *(r->next == NULL ? &t->newest : &r->next->prev) = r->prev;
     r->next = r->prev = NULL;
+    source_release(t, r);
     t->count--;
     t->bytes -= r->envelope_size;
 }

@@ -27,6 +27,15 @@ struct waiter {
     uint64_t peer, token;      /* peer != 0: node id and its token */
 };
 
+struct queue_party;
+
+/* Whose share of the table a request takes: a client's identity or a node, by name. */
+struct inflight_source {
+    size_t count, bytes; /* that it has in the table */
+    size_t name_size;
+    uint8_t name[];
+};
+
 struct inflight {
     struct inflight *next, *prev; /* all of a table, oldest first */
     struct inflight *queue_next;  /* QUEUED: in the order of the block builder */
@@ -41,10 +50,14 @@ struct inflight {
     uint64_t forwarded_to, token; /* FORWARDED */
     uint64_t since_ns;            /* loop time */
     struct waiter *waiters;       /* owned */
+    bool governance;              /* goes before business */
+    struct queue_party *party;    /* queue.h: QUEUED, PROPOSED */
+    struct inflight_source *source;
 };
 
 struct inflight_table {
     struct map by_key;
+    struct map sources; /* by name, those that have something in the table; owned */
     struct inflight *oldest, *newest;
     size_t count, bytes; /* requests; bytes of their envelopes */
     uint64_t token_last;
@@ -66,10 +79,19 @@ struct inflight *inflight_find_token(const struct inflight_table *t, uint64_t to
 struct inflight_new {
     struct bytes party, envelope;
     const uint8_t *request_id, *request_hash; /* 16, 32 bytes */
+    struct bytes source; /* who brought it: at most INFLIGHT_SOURCE_NAME_MAX bytes */
+    bool governance;
     struct ledger_cost cost;
     enum inflight_state state; /* VERIFYING or FORWARDED */
     uint64_t now_ns;
 };
+
+/* Whether this source may bring one more of so many bytes: it has its share of the table, so that
+ * no client and no node can fill it alone. */
+bool inflight_has_share(const struct inflight_table *t, struct bytes source, size_t bytes);
+
+/* The party of a request: a view. */
+struct bytes inflight_party(const struct inflight *r);
 
 /* Adds a request that is not there, or answers NULL at INFLIGHT_MAX or INFLIGHT_BYTES_MAX. */
 struct inflight *inflight_add(struct inflight_table *t, const struct inflight_new *n);
@@ -83,7 +105,8 @@ struct waiter *inflight_wait(struct inflight *r, struct waiter w);
 /* Takes a waiter out and frees it: its client is gone. */
 void inflight_forget(struct waiter *w);
 
-/* Takes the request out of the table; the caller answers its waiters and calls inflight_free. */
+/* Takes the request out of the table and gives its source's share back; the caller answers its
+ * waiters and calls inflight_free. */
 void inflight_take(struct inflight_table *t, struct inflight *r);
 void inflight_free(struct inflight *r);
 

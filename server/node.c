@@ -33,6 +33,35 @@ void node_fail(struct node *n, const char *fmt, ...)
     }
 }
 
+/* Nobody else leads yet: every 10 ms another try, until the time is over. */
+static void fail_step(struct loop_timer *timer)
+{
+    struct node *n = timer->ctx;
+    if (n->role != CONSENSUS_LEADER || loop_now_ns(n->loop) >= n->fail_at_ns) {
+        node_fail(n, "%s", n->failing);
+        return;
+    }
+    (void)handover_begin(n, DISK_ROOM);
+}
+
+void node_fail_as_leader(struct node *n, const char *fmt, ...)
+{
+    va_list ap;
+    if (n->failing[0] != '\0' || n->failure[0] != '\0') {
+        return;
+    }
+    va_start(ap, fmt);
+    vsnprintf(n->failing, sizeof n->failing, fmt, ap);
+    va_end(ap);
+    if (n->role != CONSENSUS_LEADER) {
+        node_fail(n, "%s", n->failing);
+        return;
+    }
+    log_error("handing leadership over before this node stops: %s", n->failing);
+    n->fail_at_ns = loop_now_ns(n->loop) + FAIL_HAND_OVER_NS;
+    loop_timer_start(n->loop, &n->fail_timer, 0, FAIL_HAND_OVER_NS / 20);
+}
+
 const struct ledger_node *node_row(const struct node *n, uint64_t id)
 {
     size_t count = 0;
@@ -96,6 +125,7 @@ static void on_link(void *ctx, uint64_t id, enum peer_direction direction,
 static void each_second(struct loop_timer *timer)
 {
     struct node *n = timer->ctx;
+    disk_sample(n);
     gossip_send(n);
     alarm_expire(n);
     submit_sweep(n);
@@ -113,26 +143,6 @@ static void drained(void *ctx)
     loop_stop(n->loop);
 }
 
-/* Hands leadership over, if there is somebody who is level; asks again until then. */
-static void hand_over(struct node *n)
-{
-    struct consensus_status s;
-    consensus_status(n->consensus, &s);
-    uint64_t best = 0;
-    uint64_t match = 0;
-    for (uint32_t i = 0; i < s.peer_count; i++) {
-        struct peer_status link;
-        bool up = !failed(peer_status(n->links, s.peers[i].id, &link)) && link.out_up;
-        if (up && s.peers[i].member == CONSENSUS_VOTER && s.peers[i].match > match) {
-            best = s.peers[i].id;
-            match = s.peers[i].match;
-        }
-    }
-    if (best != 0 && consensus_transfer(n->consensus, best) == CONSENSUS_OK) {
-        log_info("handing leadership over to node %llu", (unsigned long long)best);
-    }
-}
-
 static void drain_step(struct loop_timer *timer)
 {
     struct node *n = timer->ctx;
@@ -141,7 +151,7 @@ static void drain_step(struct loop_timer *timer)
         return; /* Answers first. */
     }
     if (n->role == CONSENSUS_LEADER && !late && n->failure[0] == '\0') {
-        hand_over(n);
+        (void)handover_begin(n, DISK_ROOM); /* asks again until somebody is level */
         return;
     }
     loop_timer_stop(n->loop, &n->drain_timer);
@@ -248,6 +258,7 @@ static void init_parts(struct node *n)
     decide_init(n);
     loop_timer_init(&n->second_timer, each_second, n);
     loop_timer_init(&n->drain_timer, drain_step, n);
+    loop_timer_init(&n->fail_timer, fail_step, n);
 }
 
 static err open_parts(struct node *n, struct errtext *reterr)
@@ -340,6 +351,7 @@ void node_close(struct node *n)
     if (n->loop != NULL) {
         loop_timer_stop(n->loop, &n->second_timer);
         loop_timer_stop(n->loop, &n->drain_timer);
+        loop_timer_stop(n->loop, &n->fail_timer);
     }
     for (size_t i = 0; i < sizeof n->signals / sizeof *n->signals; i++) {
         loop_signal_free(n->signals[i]);

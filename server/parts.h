@@ -13,7 +13,9 @@
 #include "server/config.h"
 #include "server/frames.h"
 #include "server/inflight.h"
+#include "server/queue.h"
 #include "server/reads.h"
+#include "server/refusal.h"
 #include "server/verify.h"
 #include "storage/kv.h"
 #include "storage/logstore.h"
@@ -36,6 +38,7 @@ struct told {
     uint8_t digest[32];
     uint8_t role; /* enum consensus_role */
     bool draining;
+    enum disk_level disk_level;
     uint64_t disk_free_bytes, sync_p99_us;
     int64_t certificate_days_left;
     char version[GOSSIP_TEXT_MAX + 1];
@@ -105,6 +108,7 @@ struct node {
     uint64_t clock_ms; /* last answer of now_ms: never goes back */
     uint64_t frames_refused;
     struct garbled garbled[NODES_MAX];
+    struct write *unwritten; /* failed writes: the driver refers to them until it is closed */
     bool appended; /* the frame just received made the log longer */
     struct {
         uint64_t term, leader;
@@ -118,7 +122,7 @@ struct node {
 
     /* submit.c */
     struct inflight_table inflight;
-    struct inflight *queue_first, **queue_last; /* QUEUED, in order of arrival */
+    struct block_queue queue; /* QUEUED */
     struct loop_task pump_task;
     bool proposing;   /* inside consensus_submit: signatures are verified already */
     struct buf block; /* encoding of the block under way */
@@ -149,17 +153,31 @@ struct node {
     struct reached reached[CATCH_UP_BLOCKS];     /* by height modulo their number */
     struct loop_timer second_timer, drain_timer; /* node.c */
     struct raised raised[ALARMS_RAISED_MAX]; /* alarms.c */
+
+    /* disk.c */
     uint64_t disk_free_bytes;
+    enum disk_level disk_level;  /* of this node */
+    enum disk_level disks_short; /* too few voters are better than this; ROOM: enough are */
+    uint64_t disk_handed_ns;     /* loop time of the last hand-over for it; 0: none */
 
     uint16_t client_port;
     bool draining, stopping;
     uint64_t drain_until_ns;
+    char failing[ERR_TEXT_MAX]; /* why it will stop once another leads; empty: it will not */
+    uint64_t fail_at_ns;
+    struct loop_timer fail_timer;
     char failure[ERR_TEXT_MAX]; /* why the node stops by itself; empty: it does not */
 };
 
 /* Stops the node with a reason at the end of this turn: its disk or its log cannot be trusted, so
  * it must not answer or vote any more. */
 void node_fail(struct node *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, when others may lead on: this disk takes nothing more, so a leader first hands over,
+ * for at most FAIL_HAND_OVER_NS, which needs no write of its own. From now on no request is taken
+ * and nothing is proposed or applied. */
+void node_fail_as_leader(struct node *n, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* The row of a node in the ledger's table, or NULL. */
 const struct ledger_node *node_row(const struct node *n, uint64_t id);
@@ -231,6 +249,21 @@ const char *alarm_remedy(enum alarm_code code);
 /* The height that the voters have reached: the median of what they say, and at least our own, so
  * that no single node can make others look late. */
 uint64_t gossip_height(struct node *n, const struct consensus_status *s);
+
+/* ---- disk.c ---- */
+/* The level after one sample, with hysteresis; stop_bytes <= low_bytes. Pure. */
+enum disk_level disk_level_next(enum disk_level now, uint64_t free_bytes, uint64_t low_bytes,
+                                uint64_t stop_bytes);
+/* Once a second: this disk and what the others say of theirs; a leader that runs out of room hands
+ * over to a voter that has some. */
+void disk_sample(struct node *n);
+/* Must this leader refuse a new request for want of room, on its own disk or on others'? */
+bool disk_refuses(struct node *n, bool governance, struct refusal *ret);
+
+/* ---- handover.c ---- */
+/* Hands leadership to the most level voter in reach whose disk is better than `worse` (ROOM: any).
+ * True: begun. False: there is none, or not now. */
+bool handover_begin(struct node *n, enum disk_level worse);
 
 /* ---- watch.c ---- */
 void watch_init(struct node *n);

@@ -76,6 +76,13 @@ enum grpc_status services_admit(struct grpc_call *call, struct errtext *reterr)
     } else if (!bytes_equal(bytes_text(peer->identity.origin), ledger_origin(n->ledger))) {
         why = "the certificate is for another ledger";
     }
+    if (why == NULL && n->failing[0] != '\0') {
+        grpc_call_trailer(call, "concordat-reason", reason_name(REASON_DRAINING));
+        grpc_call_trailer(call, "concordat-retry", retry_name(RETRY_YES));
+        err e = err_fail(reterr, ERR_AGAIN, "this node is stopping; ask another one");
+        (void)e;
+        return GRPC_UNAVAILABLE;
+    }
     if (why == NULL) {
         return GRPC_OK;
     }

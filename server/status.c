@@ -8,7 +8,7 @@
 #include "proto/service.h"
 #include "server/parts.h"
 
-enum { ALARMS_MAX = ALARMS_RAISED_MAX + 4 * NODES_MAX + 1, CERTIFICATE_WARN_DAYS = 30 };
+enum { ALARMS_MAX = ALARMS_RAISED_MAX + 4 * NODES_MAX + 2, CERTIFICATE_WARN_DAYS = 30 };
 
 /* A status under construction. */
 struct report {
@@ -130,10 +130,12 @@ static void alarm_node(struct report *p, const struct node_status *s)
                                (long long)s->certificate_days_left),
                   "issue a new one with `concordat keygen node --renew` and send SIGHUP");
     }
-    if (s->height > 0 && s->disk_free_bytes < DISK_LOW_BYTES && s->connected) {
+    const struct told *t = gossip_of(p->n, s->id);
+    if (t != NULL && t->id == s->id && t->disk_level != DISK_ROOM && s->connected) {
         add_alarm(p, s->id, "disk-low",
-                  arena_printf(p->a, "%s has %llu MiB of disk left", name,
-                               (unsigned long long)(s->disk_free_bytes >> 20)),
+                  arena_printf(p->a, "%s has %llu MiB of disk left%s", name,
+                               (unsigned long long)(s->disk_free_bytes >> 20),
+                               t->disk_level == DISK_STOP ? ": as leader it takes nothing" : ""),
                   "give its data directory more room");
     }
     if (s->role == NODE_ROLE_CATCHING_UP) {
@@ -173,6 +175,13 @@ static void judge(struct report *p)
                                "committed",
                                r->voters_reachable, r->voters, r->quorum),
                   "bring back the nodes that do not answer");
+    }
+    if (p->n->disks_short != DISK_ROOM) {
+        add_alarm(
+            p, 0, "disks-short",
+            arena_printf(p->a, "too few voters have room on their disks: %s are refused",
+                         p->n->disks_short == DISK_LOW ? "business requests" : "all new requests"),
+            "give the data directories named under disk-low more room; it clears by itself");
     }
     for (size_t i = 0; i < r->node_count; i++) {
         alarm_node(p, &r->nodes[i]);
@@ -252,7 +261,7 @@ static enum serving_status serving(struct node *n, struct bytes service)
     if (service.size != 0 && !ledger && !reads) {
         return SERVICE_UNKNOWN;
     }
-    if (n->draining) {
+    if (n->draining || n->failing[0] != '\0') {
         return NOT_SERVING;
     }
     if (!ledger) {

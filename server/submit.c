@@ -1,4 +1,5 @@
 /* The way of a request: admission, signatures, block, answer; on a follower: to the leader. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,10 +102,16 @@ static void refuse_waiter(struct node *n, const struct waiter *w, const struct r
     }
 }
 
+static void take_out(struct node *n, struct inflight *r)
+{
+    queue_release(&n->queue, r);
+    inflight_take(&n->inflight, r);
+}
+
 /* Ends a request with a refusal, or with UNKNOWN, for everybody who waits. */
 static void end_refused(struct node *n, struct inflight *r, const struct refusal *refusal)
 {
-    inflight_take(&n->inflight, r);
+    take_out(n, r);
     for (struct waiter *w = r->waiters; w != NULL; w = w->next) {
         refuse_waiter(n, w, refusal);
     }
@@ -122,22 +129,20 @@ static struct refusal unknown_outcome(const char *why)
 static void enqueue(struct node *n, struct inflight *r)
 {
     inflight_move(r, INFLIGHT_QUEUED);
-    r->queue_next = NULL;
-    *n->queue_last = r;
-    n->queue_last = &r->queue_next;
+    queue_add(&n->queue, r);
     loop_post(n->loop, &n->pump_task);
 }
 
 /* Takes requests from the queue while they fit one block. They are chained by queue_next. */
 static struct inflight *take_for_block(struct node *n, uint32_t *ret_count)
 {
-    struct inflight *first = n->queue_first;
-    struct inflight **end = &n->queue_first;
+    struct inflight *first = NULL;
+    struct inflight **end = &first;
     size_t bytes = BLOCK_HEADER_SIZE;
     struct ledger_cost sum = {0};
     uint32_t count = 0;
-    while (*end != NULL) {
-        struct inflight *r = *end;
+    queue_begin(&n->queue);
+    for (struct inflight *r; (r = queue_peek(&n->queue)) != NULL; count++) {
         size_t more = r->envelope_size + BLOCK_ENVELOPE_OVERHEAD;
         bool room = count < EVENTS_MAX && bytes + more <= BLOCK_BYTES_MAX &&
                     ledger_cost_add(n->ledger, &sum, &r->cost);
@@ -145,33 +150,11 @@ static struct inflight *take_for_block(struct node *n, uint32_t *ret_count)
             break;
         }
         bytes += more;
-        count++;
+        *end = queue_pop(&n->queue);
         end = &r->queue_next;
-    }
-    struct inflight *rest = *end;
-    *end = NULL;
-    n->queue_first = rest;
-    if (rest == NULL) {
-        n->queue_last = &n->queue_first;
     }
     *ret_count = count;
     return first;
-}
-
-static void put_back(struct node *n, struct inflight *first)
-{
-    struct inflight **end = &first;
-    while (*end != NULL) {
-        end = &(*end)->queue_next;
-    }
-    *end = n->queue_first;
-    if (n->queue_first == NULL) {
-        n->queue_last = end;
-    }
-    n->queue_first = first;
-    if (n->queue_last == &first) {
-        n->queue_last = &n->queue_first;
-    }
 }
 
 /* The leader's clock, but not ahead of the voters' median by over 2 s. */
@@ -200,8 +183,10 @@ static uint64_t block_stamp(struct node *n, uint64_t last_ns)
  * and again. */
 static bool timer_due(struct node *n)
 {
+    struct refusal no;
     uint64_t next = ledger_timer_next_ns(n->ledger);
-    return n->chain.count == 0 && next <= clock_wall_ns(&n->clock) && next <= leader_clock(n);
+    return n->chain.count == 0 && !disk_refuses(n, true, &no) && next <= clock_wall_ns(&n->clock) &&
+           next <= leader_clock(n);
 }
 
 /* What the next block builds on; remembered while this node goes on leading, so that a block is
@@ -266,8 +251,8 @@ static void pump(struct loop_task *task)
 {
     struct node *n = task->ctx;
     struct errtext why;
-    while (host_leads(n) && n->failure[0] == '\0') {
-        if (n->queue_first == NULL && !timer_due(n)) {
+    while (host_leads(n) && n->failure[0] == '\0' && n->failing[0] == '\0') {
+        if (n->queue.count == 0 && !timer_due(n)) {
             return;
         }
         if (n->chain.count >= BLOCKS_PROPOSED_MAX) {
@@ -285,7 +270,7 @@ static void pump(struct loop_task *task)
         struct consensus_position at;
         struct inflight *first = take_for_block(n, &count);
         if (propose(n, first, count, &at) != CONSENSUS_OK) {
-            put_back(n, first);
+            queue_return(&n->queue, first);
             return; /* Role, transfer or window: each of them posts this task when it changes. */
         }
         for (struct inflight *r = first; r != NULL;) {
@@ -372,6 +357,44 @@ static void add_waiter(struct node *n, struct inflight *r, struct waiter w)
     }
 }
 
+/* Whose share of the table it takes: the client's identity, or the node that forwards. */
+static struct bytes source_of(struct node *n, struct waiter w, char room[INFLIGHT_SOURCE_NAME_MAX])
+{
+    struct grpc_call *call = w.peer == 0 ? grpc_server_find(n->grpc, w.call) : NULL;
+    const struct tls_peer *peer = call == NULL ? NULL : grpc_call_peer(call);
+    int size =
+        peer == NULL
+            ? snprintf(room, INFLIGHT_SOURCE_NAME_MAX, "/%llu", (unsigned long long)w.peer)
+            : snprintf(room, INFLIGHT_SOURCE_NAME_MAX, "%s/%d/%s", peer->identity.institution,
+                       (int)peer->identity.kind, peer->identity.name);
+    require(size > 0 && size < INFLIGHT_SOURCE_NAME_MAX);
+    return bytes_of((const uint8_t *)room, (size_t)size);
+}
+
+/* Only a governance key or an officer makes a request governance, not its contract alone: what any
+ * party may send must not overtake, nor pass a disk that is low. */
+static bool is_governance(const struct ledger_admission *a)
+{
+    static const char PREFIX[] = "ledger.";
+    return a->governance && a->on_behalf.size > sizeof PREFIX - 1 &&
+           memcmp(a->on_behalf.data, PREFIX, sizeof PREFIX - 1) == 0;
+}
+
+static bool has_share(const struct node *n, const struct inflight_new *new, struct refusal *ret)
+{
+    if (!inflight_has_share(&n->inflight, new->source, new->envelope.size)) {
+        *ret = refusal_of(REASON_RATE_LIMITED, "%u requests of this client are waiting already",
+                          INFLIGHT_SOURCE_MAX);
+        return false;
+    }
+    if (!queue_has_share(&n->queue, new->party)) {
+        *ret = refusal_of(REASON_RATE_LIMITED, "%u requests of party '%.*s' are waiting already",
+                          INFLIGHT_PARTY_MAX, (int)new->party.size, (const char *)new->party.data);
+        return false;
+    }
+    return true;
+}
+
 /* A request that was admitted: to the workers when this node leads, else to the leader. */
 static bool take_on(struct node *n, const struct ledger_admission *a, struct bytes envelope,
                     struct waiter w, struct refusal *ret)
@@ -382,7 +405,10 @@ static bool take_on(struct node *n, const struct ledger_admission *a, struct byt
         *ret = refusal_of(REASON_NO_LEADER, "there is no leader at present; try again");
         return false;
     }
+    char room[INFLIGHT_SOURCE_NAME_MAX];
     struct inflight_new new = {
+        .source = source_of(n, w, room),
+        .governance = is_governance(a),
         .party = a->on_behalf,
         .envelope = envelope,
         .request_id = a->request_id,
@@ -391,6 +417,9 @@ static bool take_on(struct node *n, const struct ledger_admission *a, struct byt
         .state = leads ? INFLIGHT_VERIFYING : INFLIGHT_FORWARDED,
         .now_ns = loop_now_ns(n->loop),
     };
+    if (!has_share(n, &new, ret)) {
+        return false;
+    }
     struct inflight *r = inflight_add(&n->inflight, &new);
     if (r == NULL) {
         *ret = refusal_of(REASON_BUSY, "%zu requests are waiting already", n->inflight.count);
@@ -445,7 +474,7 @@ static void admit(struct node *n, struct bytes envelope, struct waiter w)
     struct arena a;
     struct ledger_admission admission;
     struct refusal no;
-    if (n->draining) {
+    if (n->draining || n->failing[0] != '\0') {
         no = refusal_of(REASON_DRAINING, "this node is stopping; ask another one");
         refuse_waiter(n, &w, &no);
         return;
@@ -467,6 +496,8 @@ static void admit(struct node *n, struct bytes envelope, struct waiter w)
         if (w.peer == 0) {
             answer_call(n, w.call, &admission.answer, true);
         }
+    } else if (n->role == CONSENSUS_LEADER && disk_refuses(n, is_governance(&admission), &no)) {
+        refuse_waiter(n, &w, &no);
     } else if (!take_on(n, &admission, envelope, w, &no)) {
         refuse_waiter(n, &w, &no);
     }
@@ -555,7 +586,7 @@ void submit_settle(struct node *n, const struct ledger_result *result)
             end_refused(n, r, &no);
             continue;
         }
-        inflight_take(&n->inflight, r);
+        take_out(n, r);
         for (struct waiter *w = r->waiters; w != NULL; w = w->next) {
             if (w->peer == 0) {
                 answer_call(n, w->call, &a->answer, a->reason != REASON_NONE);
@@ -601,16 +632,10 @@ static bool lost_with_leadership(const struct node *n, const struct inflight *r,
     return true;
 }
 
-static void forget_queue(struct node *n)
-{
-    n->queue_first = NULL;
-    n->queue_last = &n->queue_first;
-}
-
 void submit_leadership_lost(struct node *n)
 {
     if (n->role != CONSENSUS_LEADER) {
-        forget_queue(n);
+        queue_clear(&n->queue);
     }
     end_where(n, lost_with_leadership, 0, "the leader changed");
 }
@@ -645,13 +670,14 @@ void submit_init(struct node *n)
     /* A refusal that was on its way when this node stopped must not fit a request of its next life.
      */
     n->inflight.token_last = random_u64() >> 1;
-    forget_queue(n);
+    queue_init(&n->queue, seeds[1], seeds[0]);
     loop_task_init(&n->pump_task, pump, n);
     buf_init(&n->block, BLOCK_BYTES_MAX);
 }
 
 void submit_done(struct node *n)
 {
+    queue_done(&n->queue);
     inflight_done(&n->inflight);
     buf_done(&n->block);
 }

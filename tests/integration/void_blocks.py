@@ -7,49 +7,16 @@ import os
 import subprocess
 import time
 
+import faulty
 import harness
 from harness import check
 
 KINDS = ["garbage", "version", "height", "previous", "past", "year", "long"]
 
 
-def faults(bench, name):
-    path = os.path.join(bench.folder, "faults-" + name)
-    os.makedirs(path, exist_ok=True)
-    return path
-
-
-def set_fault(bench, name, fault, word=None):
-    """Turns a fault of a node on, or off without a word."""
-    path = os.path.join(faults(bench, name), fault)
-    if word is None:
-        os.unlink(path)
-        return
-    with open(path + ".new", "w", encoding="utf-8") as f:
-        f.write(word)
-    os.rename(path + ".new", path)
-
-
-def start_faulty(bench, name):
-    """Starts a node with the test build, its faults off."""
-    product = bench.lab.facts["concordatd"]
-    os.environ["CONCORDAT_FAULTS"] = faults(bench, name)
-    bench.lab.facts["concordatd"] = os.path.join(bench.build, "tests", "faulty", "concordatd_faulty")
-    try:
-        bench.start(name)
-    finally:
-        bench.lab.facts["concordatd"] = product
-        del os.environ["CONCORDAT_FAULTS"]
-        bench.lab.save()
-
-
 def faulty_leader(bench, honest):
     """All nodes but one become the test build; one of those leads."""
-    for name in bench.nodes:
-        if name != honest:
-            bench.kill(name, 15)
-            start_faulty(bench, name)
-            bench.wait_well()
+    faulty.replace(bench, [name for name in bench.nodes if name != honest])
     while bench.leader() == honest:
         bench.kill(honest, 15)
         time.sleep(3)
@@ -71,7 +38,7 @@ def counts(bench):
 def spoil(bench, leader, kind):
     """One request that ends in a spoiled block; its client is not told anything false."""
     before = counts(bench)
-    set_fault(bench, leader, "block", kind)
+    faulty.set_fault(bench, leader, "block", kind)
     command = subprocess.Popen(
         [bench.cli, "party", "add", "of." + kind, "--key", bench.lab.path("parties", "enedis.key.pub"),
          "--as", "energie.officer", "--deadline", "2", "--node", leader, "--profile",
@@ -79,7 +46,7 @@ def spoil(bench, leader, kind):
     deadline = time.time() + 20
     while min(counts(bench)) <= max(before) and time.time() < deadline:
         time.sleep(0.1)
-    set_fault(bench, leader, "block")
+    faulty.set_fault(bench, leader, "block")
     output, _ = command.communicate(timeout=30)
     check(command.returncode == 3, f"{kind}: the client is not told that it was recorded: "
                                    f"{output.strip().splitlines()[-1][:100]}")
@@ -89,6 +56,7 @@ def spoil(bench, leader, kind):
 
 def main(bench, _args):
     """Garbage, wrong version, height, previous hash and time: void on all nodes, who go on."""
+    faulty.needs(bench)
     bench.up(3)
     honest = bench.nodes[0]
     leader = faulty_leader(bench, honest)
@@ -105,9 +73,9 @@ def main(bench, _args):
     submit(bench, "after.voids")
     head = bench.wait_level()
     check(head[0] == height + 1, "the next block is the next height, equal on all nodes")
-    set_fault(bench, leader, "block", "ahead")
+    faulty.set_fault(bench, leader, "block", "ahead")
     submit(bench, "ahead.stamp")
-    set_fault(bench, leader, "block")
+    faulty.set_fault(bench, leader, "block")
     for name in bench.nodes:
         if name != leader:
             facts = bench.wait_alarm(name, "block-stamped-ahead")

@@ -33,7 +33,7 @@ static void apply(struct bytes block, bool verified)
     struct ledger_input input = {world.raft_index + 1, block, all};
     struct errtext why;
     if (failed(ledger_apply_begin(world.ledger, &input, &why))) {
-        ledger_apply_void(world.ledger, ++world.raft_index);
+        require(ledger_apply_void(world.ledger, ++world.raft_index));
         require(ledger_applied_index(world.ledger) == world.raft_index);
         require(ledger_head(world.ledger).height == world.head.height);
         return;
