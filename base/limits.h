@@ -153,12 +153,14 @@ enum {
     VERIFY_JOBS_MAX = 8192,           /* signature jobs queued: under a second of two workers */
     INFLIGHT_MAX = 16384,             /* requests without an answer yet: seconds of work */
     INFLIGHT_BYTES_MAX = 64 << 20,    /* their envelopes: what a node may hold for clients */
-    INFLIGHT_SOURCE_MAX = INFLIGHT_MAX / 4, /* of one client, or through one other node: three
+    INFLIGHT_SOURCE_MAX = INFLIGHT_MAX / 8, /* of one client, or through one other node: seven
                                        hostile ones leave room for the others */
-    INFLIGHT_SOURCE_BYTES_MAX = INFLIGHT_BYTES_MAX / 4,
+    INFLIGHT_SOURCE_BYTES_MAX = INFLIGHT_BYTES_MAX / 8,
     INFLIGHT_SOURCE_NAME_MAX = 2 * NAME_BYTES_MAX + 16,
-    INFLIGHT_PARTY_MAX = INFLIGHT_MAX / 4, /* verified and not answered, of one party */
+    INFLIGHT_PARTY_MAX = INFLIGHT_MAX / 8, /* verified and not answered, of one party */
     GOVERNANCE_FIRST_MAX = 64,        /* of a block, while business waits: no officer stops it */
+    BLOCK_REQUESTS_WANTED = 512,      /* a block takes no more: whoever comes next waits for four
+                                       blocks at most, and larger ones are hardly cheaper */
     BLOCKS_PROPOSED_MAX = 4,          /* proposed and not applied here: more adds only latency */
     APPLY_STEP_EVENTS = 1,            /* between two looks at the clock: an event may take 40 ms */
     QUERY_BYTES_MAX = 16 << 10,       /* names, a key and a page token; many may wait at once */

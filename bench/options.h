@@ -10,7 +10,7 @@ enum {
     OPTIONS_ADDRESSES_MAX = 16,
     OPTIONS_CAS_MAX = 16,
     OPTIONS_CLIENTS_MAX = 1024, /* one connection each: 55 KiB in the server */
-    OPTIONS_IN_FLIGHT_MAX = 64, /* of a client */
+    OPTIONS_IN_FLIGHT_MAX = 128, /* of a client: a connection carries no more calls */
     OPTIONS_SECONDS_MAX = 86400,
     OPTIONS_ACCOUNTS_MAX = 1 << 22,
 };

@@ -144,7 +144,7 @@ static struct inflight *take_for_block(struct node *n, uint32_t *ret_count)
     queue_begin(&n->queue);
     for (struct inflight *r; (r = queue_peek(&n->queue)) != NULL; count++) {
         size_t more = r->envelope_size + BLOCK_ENVELOPE_OVERHEAD;
-        bool room = count < EVENTS_MAX && bytes + more <= BLOCK_BYTES_MAX &&
+        bool room = count < BLOCK_REQUESTS_WANTED && bytes + more <= BLOCK_BYTES_MAX &&
                     ledger_cost_add(n->ledger, &sum, &r->cost);
         if (count > 0 && !room) {
             break;

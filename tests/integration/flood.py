@@ -2,7 +2,7 @@
 """One client floods the leader with valid requests of its party: the others wait for moments.
 
 The flood hits its share of the table and is told RATE_LIMITED; another client's requests and
-governance pass between. The bounds are wide: the machine is shared, the flood is not.
+governance pass between. Times are compared with those of the flood itself: machines differ.
 """
 import json
 import os
@@ -13,8 +13,7 @@ import harness
 import restart
 from harness import check
 
-FLOOD_CLIENTS, FLOOD_IN_FLIGHT, SECONDS = 64, 100, 12
-P99_SECONDS, GOVERNANCE_SECONDS = 2.0, 3.0
+FLOOD_CLIENTS, FLOOD_IN_FLIGHT, SECONDS = 64, 100, 14
 
 
 def load(bench, leader, institution, party, *more):
@@ -41,7 +40,6 @@ def result_of(process):
 
 def main(bench, _args):
     """A second client's p99 and governance, while 6,400 requests of one client are on their way."""
-    slow = 10 if restart.sanitized(bench.build) else 1
     bench.up(3)
     bench.run("contract", "deploy", os.path.join(harness.ROOT, "contracts", "transfer.rules"))
     leader = bench.leader()
@@ -50,25 +48,26 @@ def main(bench, _args):
     time.sleep(3)
     # Its signature is not the one that the contract asks for: each is recorded as rejected.
     quiet = load(bench, leader, "ville", "enedis", "--clients", "1", "--warmup", "0", "--seconds",
-                 "5", "--prefix", "quiet")
+                 "8", "--prefix", "quiet")
     key = os.path.join(bench.folder, "new.key")
     bench.run("keygen", "party", "new.party", "--out", key)
     began = time.time()
     bench.run("party", "add", "new.party", "--key", key + ".pub", "--as", "energie.officer")
     took = time.time() - began
-    check(flood.poll() is None, "the flood goes on")
-    check(took < GOVERNANCE_SECONDS * slow, f"governance passes in {took * 1000:.0f} ms, the "
-                                            "command's own start included")
+    check(flood.poll() is None, "the flood goes on" if flood.poll() is None else
+          f"the flood ended early: {flood.communicate()}")
     mine = result_of(quiet)
-    check(mine["requests"] > 0 and mine["refused"] == 0,
-          f"the other client's {mine['requests']} requests are all answered, none refused")
-    check(mine["p99_ns"] < P99_SECONDS * slow * 1e9,
-          f"half of them within {mine['p50_ns'] / 1e6:.0f} ms, 99 % within "
-          f"{mine['p99_ns'] / 1e6:.0f} ms, under {P99_SECONDS * slow} s")
     theirs = result_of(flood)
-    print(f"the flood: {theirs['requests']} requests, {theirs['refused']} refused, "
-          f"{theirs['resent']} sent again, half within {theirs['p50_ns'] / 1e6:.0f} ms")
-    check(theirs["refused"] + theirs["resent"] > 0, "the flood was told that it has had its share")
+    p50, flood_p50 = mine["p50_ns"] / 1e6, theirs["p50_ns"] / 1e6
+    print(f"the flood: {theirs['requests']} requests, {theirs['resent']} times refused and sent again, "
+          f"half within {flood_p50:.0f} ms")
+    check(theirs["resent"] > 0, "the flood was told that it has had its share")
+    check(mine["requests"] > 0 and mine["refused"] == 0 and mine["resent"] == 0,
+          f"the other client's {mine['requests']} requests are all answered, none refused")
+    check(p50 < flood_p50 / 2, f"half of them within {p50:.0f} ms, 99 % within "
+                               f"{mine['p99_ns'] / 1e6:.0f} ms")
+    check(took * 1000 < flood_p50 + 1000, f"governance passes in {took * 1000:.0f} ms, the command's "
+                                          "own start and handshake included")
     check(bench.leader() == leader, "the leader still leads")
     bench.wait_level()
 
