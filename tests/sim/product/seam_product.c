@@ -28,8 +28,8 @@ void __real_ledger_close(struct ledger *l);
 void __wrap_ledger_close(struct ledger *l);
 const struct ledger_result *__real_ledger_apply_finish(struct ledger *l);
 const struct ledger_result *__wrap_ledger_apply_finish(struct ledger *l);
-void __real_ledger_apply_void(struct ledger *l, uint64_t raft_index);
-void __wrap_ledger_apply_void(struct ledger *l, uint64_t raft_index);
+bool __real_ledger_apply_void(struct ledger *l, uint64_t raft_index);
+bool __wrap_ledger_apply_void(struct ledger *l, uint64_t raft_index);
 
 err __wrap_consensus_open(const struct consensus_host *host,
                           const struct consensus_options *options,
@@ -77,18 +77,18 @@ const struct ledger_result *__wrap_ledger_apply_finish(struct ledger *l)
     struct machine *m = machine_running();
     const struct ledger_result *result = __real_ledger_apply_finish(l);
     require(m->ledger == l);
-    if (!m->dead) {
+    if (!m->dead && result != NULL) { /* NULL: its disk refused the block */
         check_applied(m, result);
     }
     return result;
 }
 
-void __wrap_ledger_apply_void(struct ledger *l, uint64_t raft_index)
+bool __wrap_ledger_apply_void(struct ledger *l, uint64_t raft_index)
 {
     const struct machine *m = machine_running();
     if (!m->dead) { /* every leader here is honest */
         violation(m->world, "node %llu passes over entry %llu, which is no block",
                   (unsigned long long)m->id, (unsigned long long)raft_index);
     }
-    __real_ledger_apply_void(l, raft_index);
+    return __real_ledger_apply_void(l, raft_index);
 }
