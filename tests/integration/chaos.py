@@ -68,6 +68,7 @@ def set_up(bench, args, why):
         if net:
             bench.lab.facts["nodes"][name]["within"] = net.within(name)
         if not why:
+            bench.expected = "No space left on device"  # the last words of a node with a full disk
             disks[name] = bench.lab.path(name, "data")
             isolate.small_disk(disks[name], DISK_MB)
     bench.lab.save()

@@ -10,6 +10,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 
 MARK = "CONCORDAT_ISOLATED"
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -130,6 +131,10 @@ class PowerDisk:
             os.close(fd)
 
     def power_on(self):
-        """After cut, when nobody has a file open any more."""
-        run("umount", self.folder)
+        """After cut, when its processes were killed: their last threads may take a moment more."""
+        deadline = time.monotonic() + 30
+        while subprocess.run(["umount", self.folder], capture_output=True).returncode != 0:
+            if time.monotonic() > deadline:
+                run("umount", self.folder)
+            time.sleep(0.05)
         self.mount()

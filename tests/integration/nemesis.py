@@ -11,7 +11,7 @@ import isolate
 from lab_client import leader_of
 
 DISK_MB = 1536         # of each node: two log segments, state, and room above the alarm
-DISK_LEFT = 256 << 10  # what a full disk still has: less than a block and its bookkeeping
+DISK_LEFT = 0          # the log's segment has its room already; the state gets none
 DIED_OF_DISK_S = 20    # so long after a full disk a node may still die of it
 
 # kind -> (weight, least and most seconds, what it needs)
@@ -27,7 +27,7 @@ KINDS = {
     "bridge": (1, 1, 8, "net"),        # two nodes do not hear each other, the third hears both
     "no_clients": (2, 1, 6, "net"),    # clients do not reach a node, nodes do
     "slow": (3, 2, 8, "net"),          # all links: delay, reordering, loss
-    "full_disk": (2, 3, 8, "disk"),
+    "full_disk": (2, 3, 8, "disk"),    # of half of them the node is killed and started as well
 }
 
 
@@ -155,6 +155,9 @@ class Nemesis:
         if fault.kind == "full_disk":
             self.full[target] = time.monotonic() + 3600
             isolate.fill(self.disks[target], DISK_LEFT)
+            if fault.draw % 2:  # it has to begin new files now
+                self.kill(target)
+                self.start(target)
             return lambda: self.end_full(target)
         entry = [fault, self.pairs_of(fault, target)]
         self.links.append(entry)
