@@ -187,8 +187,9 @@ def run(bench, args, why):
         none(said["faults"], "no answer that contradicts another")
         none(nemesis.deaths, "no node died that was not killed")
         facts = judge(bench, access, watcher, path)
-    check(said["counts"].get("acknowledged", 0) > args.seconds,
-          "the ledger went on: more than one transfer a second was acknowledged")
+    wanted = args.seconds / (10 if harness.sanitized(args.build) else 1)
+    check(said["counts"].get("acknowledged", 0) > wanted,
+          f"the ledger went on: more than {wanted:.0f} transfers were acknowledged")
     print(json.dumps(facts | {"faults": dict(nemesis.counts), "clients": said["counts"],
                               "longest_gap_s": said["longest_gap_s"], "seed": args.seed}, indent=1))
 
