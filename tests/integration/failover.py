@@ -18,7 +18,6 @@ from lab_client import Access, Line, Refused, leader_of
 
 ELECTIONS = 2                # the median of all kills, in election timeouts
 STOPPED_MS = 200
-BUSY = 4                     # processes that want to run for each core: then times say little
 ATTEMPT_S = 0.25             # then the client asks another node
 PAUSE_S = 0.004              # between two attempts
 
@@ -115,7 +114,7 @@ def main(bench, args):
     print(f"killed: median {statistics.median(killed):.0f} ms, longest {max(killed):.0f} ms; "
           f"stopped: median {statistics.median(stopped):.0f} ms, longest {max(stopped):.0f} ms")
     check(not sender.errors, f"a client that retries sees no error {sender.errors[:3] or ''}".strip())
-    busy = os.getloadavg()[0] > BUSY * os.cpu_count()
+    busy = harness.busy()
     factor = 5 if slow or busy else 1
     if busy:
         print(f"    the machine is busy (load {os.getloadavg()[0]:.0f}): bounds are {factor} times as wide")

@@ -61,6 +61,11 @@ def sanitized(build):
     return options.get("b_sanitize", "none") != "none"
 
 
+def busy():
+    """Whether over four processes want to run for each core: then times say little."""
+    return os.getloadavg()[0] > 4 * os.cpu_count()
+
+
 class Bench:
     """A lab under test."""
 
