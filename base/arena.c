@@ -43,10 +43,22 @@ void arena_done(struct arena *a)
 void arena_reset(struct arena *a)
 {
     require(a != NULL);
-    if (a->chunks != NULL) {
-        free_chunks(a->chunks->next);
-        a->chunks->next = NULL;
-        a->chunks->at = 0;
+    struct arena_chunk *largest = a->chunks;
+    for (struct arena_chunk *c = a->chunks; c != NULL; c = c->next) {
+        largest = c->capacity > largest->capacity ? c : largest;
+    }
+    struct arena_chunk *c = a->chunks;
+    while (c != NULL) {
+        struct arena_chunk *next = c->next;
+        if (c != largest) {
+            free(c);
+        }
+        c = next;
+    }
+    a->chunks = largest;
+    if (largest != NULL) {
+        largest->next = NULL;
+        largest->at = 0;
     }
     a->used = 0;
 }
@@ -67,6 +79,15 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t need)
     c->capacity = capacity;
     a->chunks = c;
     return c;
+}
+
+void arena_reserve(struct arena *a, size_t size)
+{
+    require(a != NULL);
+    require(a->used == 0);
+    require(size <= a->size_max);
+    arena_done(a);
+    (void)add_chunk(a, size);
 }
 
 void *arena_try(struct arena *a, size_t count, size_t size)

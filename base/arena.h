@@ -19,7 +19,11 @@ void arena_init(struct arena *a, size_t size_max);
 /* Frees everything; accepts an all-zero struct. */
 void arena_done(struct arena *a);
 
-/* Forgets everything, keeps one chunk for the next round. */
+/* Takes size bytes at once, of an arena that holds nothing: what is then allocated up to that size
+ * asks the system for nothing, round after round. Dies beyond the limit. */
+void arena_reserve(struct arena *a, size_t size);
+
+/* Forgets everything, keeps the largest chunk for the next round. */
 void arena_reset(struct arena *a);
 
 /* Zeroed, 16-byte aligned memory of count * size bytes, or NULL beyond the limit. Sizes that come

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/mem.h"
 #include "base/require.h"
 
@@ -14,11 +15,34 @@ void buf_init(struct buf *b, size_t size_max)
     *b = (struct buf){.size_max = size_max};
 }
 
+void buf_init_in(struct buf *b, struct arena *arena, size_t size_max)
+{
+    require(arena != NULL);
+    buf_init(b, size_max);
+    b->arena = arena;
+}
+
 void buf_done(struct buf *b)
 {
     require(b != NULL);
-    free(b->data);
-    *b = (struct buf){.size_max = b->size_max};
+    if (b->arena == NULL) {
+        free(b->data);
+    }
+    *b = (struct buf){.size_max = b->size_max, .arena = b->arena};
+}
+
+static void grow(struct buf *b, size_t capacity)
+{
+    if (b->arena == NULL) {
+        b->data = mem_resize(b->data, capacity, 1);
+    } else {
+        uint8_t *data = arena_new(b->arena, capacity, 1);
+        if (b->size > 0) {
+            memcpy(data, b->data, b->size);
+        }
+        b->data = data;
+    }
+    b->capacity = capacity;
 }
 
 void buf_clear(struct buf *b)
@@ -53,8 +77,7 @@ uint8_t *buf_room(struct buf *b, size_t size)
         if (capacity > b->size_max && b->size_max >= need) {
             capacity = b->size_max;
         }
-        b->data = mem_resize(b->data, capacity, 1);
-        b->capacity = capacity;
+        grow(b, capacity);
     }
     return b->data + b->size;
 }

@@ -9,14 +9,21 @@
 
 #include "base/bytes.h"
 
+struct arena;
+
 struct buf {
-    uint8_t *data; /* owned */
+    uint8_t *data; /* owned, or the arena's */
     size_t size, capacity, size_max;
+    struct arena *arena; /* NULL: the heap */
     bool overflow;
 };
 
 /* An empty buffer that may grow to size_max bytes; allocates nothing yet. */
 void buf_init(struct buf *b, size_t size_max);
+
+/* The same in an arena, which must have room: nothing is given back before the arena is, and what
+ * grows leaves its former place behind, so the whole takes up to twice the final capacity. */
+void buf_init_in(struct buf *b, struct arena *arena, size_t size_max);
 
 /* Frees the bytes; accepts an all-zero struct; the buffer may be initialised again. */
 void buf_done(struct buf *b);

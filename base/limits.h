@@ -252,6 +252,7 @@ enum {
     RULES_EFFECTS_MAX = 50000,
     RULES_BYTES_MAX = 16 << 20,    /* effects and trace of one event */
     RULES_ARENA_MAX = 64 << 20,    /* as section 12.2 counts it */
+    RULES_ARENA_RESERVE = 8 << 20, /* taken before evaluation, which then asks for nothing */
     RULES_COMPILE_ARENA_MAX = 256 << 20, /* a text of the greatest size has under 262,144 tokens */
 };
 /* What rules_apply may take from its arena: section 12.2 counts 16 bytes a scalar, memory holds 32,

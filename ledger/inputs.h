@@ -1,6 +1,6 @@
 /* What one evaluation read: kept by each node for itself, so that the decision can be evaluated
  * again later, on the state as it was, and its trace be told to those whom it concerns
- * (ledger_explain). The trace itself is several times larger and is not kept for accepted events.
+ * (ledger_explain). The trace, which is larger, is not kept for accepted events.
  *
  *   value  u8 version | u8 flags | u64 timers waiting | [timer] | answers | u32 crc32c of all that
  *   timer  i64 seconds | u32 nanos | u32 legal day | 32 salt | sized arguments

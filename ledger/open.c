@@ -205,6 +205,7 @@ static void prepare(struct ledger *l, struct kv *kv)
     arena_init(&l->apply.arena, RULES_APPLY_ARENA_MAX);
     arena_init(&l->apply.envelope_arena, 2 * RULES_APPLY_ARENA_MAX);
     arena_init(&l->apply.event_arena, RULES_APPLY_ARENA_MAX);
+    arena_reserve(&l->apply.event_arena, RULES_ARENA_RESERVE);
     arena_init(&l->apply.requests_arena, RULES_APPLY_ARENA_MAX);
     inputs_init(&l->inputs);
     store_init(l);

@@ -33,18 +33,10 @@ void machine_init(struct machine *m, const struct rules_program *p, const struct
     m->counts.arena = arena;
     m->issuances = arena_new(arena, p->family_count + 1, sizeof *m->issuances);
     m->layouts = arena_new(arena, p->table_count + 1, sizeof(struct type *));
-    buf_init(&m->key, 2 + (size_t)RULES_KEYS_MAX * (2 * CONTRACT_BYTES_MAX + 2));
-    buf_init(&m->full, 2 * NAME_BYTES_MAX + m->key.size_max);
-    buf_init(&m->trace, PART_BYTES_MAX);
-    buf_init(&m->effects, PART_BYTES_MAX);
-}
-
-void machine_done(struct machine *m)
-{
-    buf_done(&m->key);
-    buf_done(&m->full);
-    buf_done(&m->trace);
-    buf_done(&m->effects);
+    buf_init_in(&m->key, arena, 2 + (size_t)RULES_KEYS_MAX * (2 * CONTRACT_BYTES_MAX + 2));
+    buf_init_in(&m->full, arena, 2 * NAME_BYTES_MAX + m->key.size_max);
+    buf_init_in(&m->trace, arena, PART_BYTES_MAX);
+    buf_init_in(&m->effects, arena, PART_BYTES_MAX);
 }
 
 /* ---- the checks of clause 0 ---- */
@@ -149,23 +141,20 @@ static void check_legal(struct machine *m, const struct rules_event *ev)
 static struct bytes limit_text(struct machine *m, const struct account_entry *e)
 {
     struct buf out;
-    buf_init(&out, 64 << 10);
+    buf_init_in(&out, m->arena, 64 << 10);
     buf_put_bytes(&out, e->family->name);
     for (uint32_t i = 0; i < e->family->key_count; i++) {
         struct buf key;
-        buf_init(&key, 64 << 10);
+        buf_init_in(&key, m->arena, 64 << 10);
         canon_put_value(&key, m->p->env.registry, e->family->keys[i].type, e->keys[i]);
         bool quoted = key.size >= 2 && key.data[0] == '"';
         buf_put_text(&out, i == 0 ? "[" : ", ");
         buf_put(&out, key.data + quoted, key.size - 2 * (size_t)quoted);
-        buf_done(&key);
     }
     buf_put_text(&out, e->family->key_count > 0 ? "]" : "");
     buf_put_text(&out, " would stand at ");
     measure_print(e->family->type->measure, e->now, &out);
-    struct bytes text = arena_copy(m->arena, buf_bytes(&out));
-    buf_done(&out);
-    return text;
+    return buf_bytes(&out);
 }
 
 static void check_limits(struct machine *m)
@@ -211,7 +200,7 @@ static void put_change(struct machine *m, const struct row_entry *e, const struc
 static void collect_rows(struct machine *m)
 {
     struct buf row;
-    buf_init(&row, PART_BYTES_MAX);
+    buf_init_in(&row, m->arena, PART_BYTES_MAX);
     const struct tree_node *n = tree_above(&m->rows, bytes_of("", 0), true);
     for (; n != NULL; n = tree_above(&m->rows, n->key, false)) {
         const struct row_entry *e = n->value;
@@ -238,7 +227,6 @@ static void collect_rows(struct machine *m)
         }
     }
     require(!row.overflow);
-    buf_done(&row);
 }
 
 /* ---- the result ---- */
@@ -286,12 +274,11 @@ static struct bytes outcome_bytes(struct bytes event, struct civil_time now,
                                   const struct rules_out *r, struct arena *arena)
 {
     struct buf out;
-    buf_init(&out, 4 * RULES_JSON_BYTES_MAX); /* a name from the input may be escaped sixfold */
+    /* a name from the input may be escaped sixfold */
+    buf_init_in(&out, arena, 4 * RULES_JSON_BYTES_MAX);
     put_outcome(&out, event, now, r);
     require(!out.overflow);
-    struct bytes bytes = arena_copy(arena, buf_bytes(&out));
-    buf_done(&out);
-    return bytes;
+    return buf_bytes(&out);
 }
 
 static struct bytes json_list(struct machine *m, const struct buf *items)
@@ -390,7 +377,6 @@ void rules_apply(const struct rules_program *program, const struct rules_event *
     }
     finish(m, event, ret);
     require_bounds(m);
-    machine_done(m);
 }
 
 void rules_refuse(const struct rules_event *event, const char *why, struct arena *arena,

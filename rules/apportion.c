@@ -1,3 +1,4 @@
+/* Largest remainders (section 7.1), without the language. */
 #include "rules/apportion.h"
 
 #include "base/require.h"

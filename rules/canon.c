@@ -1,3 +1,5 @@
+/* Canonical JSON (13.1, 13.2), stored keys and rows (11.4), and the hash of tokens (13.4): the
+ * bytes that nodes agree on. */
 #include "rules/canon.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+/* The checker's frame: header, terms, tests, and values that are known when compiling (sections 3
+ * to 8). Expressions, operators, calls and statements are in check_*.c. */
 #include "rules/check.h"
 
 #include <string.h>
@@ -76,7 +78,6 @@ static struct value evaluate_constant(struct checker *k, const struct node *n)
         kept->as.text.data = text != NULL ? text : kept->as.text.data;
     }
     v = *kept;
-    machine_done(m);
     arena_done(&arena);
     if (end != RULES_ACCEPTED) {
         compile_fail(k->c, n->token, "this value cannot be computed (%s)", rules_fault_name(fault));

@@ -1,3 +1,4 @@
+/* Expressions: names, fields, rows, items, terms, lists, records, round (sections 5.2 to 5.4). */
 #include "rules/check.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Days, times, zones, durations (section 9; forms of text: 21.9), without libc and without tzdata.
+ * */
 #include "rules/civil.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The double auction (section 7.2), without the language. */
 #include "rules/clear.h"
 
 #include "base/require.h"

@@ -1,3 +1,4 @@
+/* One compilation: its arena, its lists, its one error (section 15). */
 #include "rules/compile.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* The walk that bounds an event before it ever runs: steps, effects, bytes, arena (section 12). */
 #include "rules/cost.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The evaluator of expressions: one walk over the typed tree, charging as it goes (5, 12.1). */
 #include "rules/eval.h"
 
 #include <string.h>

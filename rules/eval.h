@@ -145,6 +145,5 @@ void effect_end(struct machine *m);
 /* ---- the life of an event: apply.c ---- */
 void machine_init(struct machine *m, const struct rules_program *p, const struct rules_store *store,
                   struct arena *arena);
-void machine_done(struct machine *m);
 
 #endif

@@ -300,12 +300,10 @@ void exec_schedule(struct machine *m, const struct stmt *s)
         .line = s->line,
     };
     struct buf encoded;
-    buf_init(&encoded, RULES_JSON_BYTES_MAX);
+    buf_init_in(&encoded, m->arena, RULES_JSON_BYTES_MAX);
     input_encode(&encoded, h->args, args, h->arg_count);
-    timer->args = arena_copy(m->arena, buf_bytes(&encoded));
-    bool overflow = encoded.overflow;
-    buf_done(&encoded);
-    if (overflow) {
+    timer->args = buf_bytes(&encoded);
+    if (encoded.overflow) {
         machine_fault(m, RULES_FAULT_OVERFLOW);
     }
     put_schedule(m, s, args, timer);

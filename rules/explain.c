@@ -1,3 +1,4 @@
+/* A decision in plain language, from its outcome, effects and trace (section 13). */
 #include "rules/explain.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The words of explanations in three languages, and how values are said. */
 #include "rules/explain_words.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The common layout of texts; tokens and so the code hash stay (13.4). */
 #include "rules/format.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Arguments against declared fields (section 11.3). */
 #include "rules/input.h"
 
 #include <stdarg.h>
@@ -53,13 +54,11 @@ refuse(struct validation *v, const struct path *path, const char *fmt, ...)
     char *reason = arena_new(v->arena, (size_t)size + 1, 1);
     (void)vsnprintf(reason, (size_t)size + 1, fmt, again);
     va_end(again);
-    buf_init(&out, 2 * RULES_JSON_BYTES_MAX); /* names come from the input */
+    buf_init_in(&out, v->arena, 2 * RULES_JSON_BYTES_MAX); /* names come from the input */
     put_path(path, &out);
     buf_put_text(&out, ": ");
     buf_put_text(&out, reason);
-    const char *text = arena_text(v->arena, buf_bytes(&out));
-    buf_done(&out);
-    return text;
+    return arena_text(v->arena, buf_bytes(&out));
 }
 
 static const char *type_expected(struct validation *v, const struct type *t,

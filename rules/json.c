@@ -1,3 +1,4 @@
+/* The JSON form of input (section 11.2). */
 #include "rules/json.h"
 
 #include <stdlib.h>

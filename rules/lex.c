@@ -1,3 +1,4 @@
+/* Text to tokens (section 1). */
 #include "rules/lex.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* A state in memory, for tests in the text and streams (sections 14, 18). */
 #include "rules/memory.h"
 
 #include <stdlib.h>

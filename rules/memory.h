@@ -36,4 +36,7 @@ void memory_apply(struct memory *m, const struct rules_out *out, uint64_t index)
 struct memory_timer *memory_fire(struct memory *m, struct rules_time now);
 bool memory_due(const struct memory *m, struct rules_time now);
 
+/* The state of a run (run.c), for what evaluates on it without applying. */
+struct memory *run_state(struct rules_run *run);
+
 #endif

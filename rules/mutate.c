@@ -1,3 +1,4 @@
+/* What no test in a text depends on: one change at a time. */
 #include "rules/mutate.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Checked 64- and 128-bit arithmetic, rounding in one step, scales (sections 4.3, 5.2, 21.1). */
 #include "rules/num.h"
 
 #include <string.h>

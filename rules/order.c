@@ -1,3 +1,4 @@
+/* Sorting without recursion, allocation or libc: a heap (used by 7.1 and 7.2). */
 #include "rules/order.h"
 
 #include "base/require.h"

@@ -1,3 +1,5 @@
+/* Declarations: the header, measures, parties, terms, records, tables, accounts, events (section
+ * 6). */
 #include "rules/parse.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Expressions, by precedence (section 2: Expr to Primary). */
 #include "rules/parse.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Statements, places and the steps of tests (section 2: Stmt, Place, Step). */
 #include "rules/parse.h"
 
 #include <string.h>

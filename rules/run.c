@@ -34,6 +34,12 @@ void rules_run_free(struct rules_run *run)
     }
 }
 
+struct memory *run_state(struct rules_run *run)
+{
+    require(run != NULL);
+    return &run->state;
+}
+
 /* Applies one event or timer and prints its line. */
 static void run_event(struct rules_run *run, const struct rules_event *ev, struct arena *arena,
                       struct buf *out)

@@ -1,3 +1,4 @@
+/* From a line of a trace back to the words of the text. */
 #include "rules/span.h"
 
 #include "base/limits.h"

@@ -47,7 +47,6 @@ static bool with_machine(struct testing *t, const struct step *s, test_action *a
         *ok = fail(t, s, "cannot be computed: ", bytes_text(rules_fault_name(m->fault)));
     }
     bool passed = *ok;
-    machine_done(m);
     arena_done(&arena);
     return passed;
 }

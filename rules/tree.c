@@ -1,3 +1,4 @@
+/* An ordered map in an arena: rows, accounts and counts of one event. */
 #include "rules/tree.h"
 
 #include "base/require.h"

@@ -1,3 +1,4 @@
+/* Units, dimensions, the registry, measures (section 4). */
 #include "rules/unit.h"
 
 #include <stdlib.h>

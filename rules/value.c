@@ -1,3 +1,4 @@
+/* Values and types: comparison, equality, size, printing (section 3). */
 #include "rules/value.h"
 
 #include "base/limits.h"

@@ -137,6 +137,44 @@ static void context_comes_before_the_reason(void **state)
     assert_true(failed(err_fail(NULL, ERR_IO, "nobody asks")));
 }
 
+static void an_arena_keeps_what_was_reserved(void **state)
+{
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    arena_reserve(&a, 100000);
+    struct arena_chunk *reserved = a.chunks;
+    for (int round = 0; round < 3; round++) {
+        (void)arena_new(&a, 90000, 1);
+        assert_ptr_equal(a.chunks, reserved); /* it fits */
+        (void)arena_new(&a, 20000, 1);
+        assert_ptr_not_equal(a.chunks, reserved); /* it grew */
+        arena_reset(&a);
+        assert_ptr_equal(a.chunks, reserved); /* the largest stays */
+    }
+    arena_done(&a);
+}
+
+static void a_buffer_lives_in_an_arena(void **state)
+{
+    struct arena a;
+    struct buf b;
+    arena_init(&a, 1 << 20);
+    buf_init_in(&b, &a, 1000);
+    for (int i = 0; i < 1000; i++) {
+        buf_put_u8(&b, (uint8_t)i);
+    }
+    assert_false(b.overflow);
+    for (size_t i = 0; i < 1000; i++) {
+        assert_int_equal(b.data[i], (uint8_t)i);
+    }
+    buf_put_u8(&b, 0);
+    assert_true(b.overflow);
+    buf_done(&b); /* frees nothing: the arena does */
+    buf_put_u8(&b, 7);
+    assert_int_equal(b.data[0], 7);
+    arena_done(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +182,8 @@ int main(void)
         cmocka_unit_test(a_short_read_is_sticky),
         cmocka_unit_test(a_buffer_stops_at_its_limit),
         cmocka_unit_test(an_arena_stops_at_its_limit),
+        cmocka_unit_test(an_arena_keeps_what_was_reserved),
+        cmocka_unit_test(a_buffer_lives_in_an_arena),
         cmocka_unit_test(base64_and_hex_forms),
         cmocka_unit_test(utf8_is_strict),
         cmocka_unit_test(context_comes_before_the_reason),
