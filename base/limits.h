@@ -188,6 +188,8 @@ enum {
 #define FAIL_HAND_OVER_NS (UINT64_C(200) * 1000000)   /* a leader that must stop waits this long */
 enum {
     DISK_LOW_MIB = 512,  /* default: eight log segments and some state */
+    SCRUB_PERIOD_S = 86400, /* default: damage is a day old at most */
+    SCRUB_RATE_MIB = 8,  /* default, a second: a tenth of a slow disk; 28 GiB an hour */
     DISK_STOP_MIB = 192, /* default: one segment made in advance and one table being merged */
 };
 

@@ -93,20 +93,19 @@ static json_t *status_json(const struct status_reply *r)
     }
     for (size_t i = 0; i < r->alarm_count; i++) {
         const struct alarm_status *a = &r->alarms[i];
-        json_array_append_new(
-            alarms, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "code", show_text(a->code), "text",
-                              show_text(a->text), "remedy", show_text(a->remedy), "institution",
-                              show_text(a->institution), "node", show_text(a->node), "since",
-                              show_time_json(a->since_ns)));
+        json_array_append_new(alarms,
+                              json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "code", show_text(a->code),
+                                        "text", show_text(a->text), "remedy", show_text(a->remedy),
+                                        "institution", show_text(a->institution), "node",
+                                        show_text(a->node), "since", show_time_json(a->since_ns)));
     }
     json_t *j = show_at(&r->at);
     json_t *rest = json_pack(
-        "{s:s,s:o,s:o,s:o,s:i,s:i,s:i,s:i,s:I,s:I}", "health", health_name(r->health),
-        "ledger_id", show_hex(bytes_of(r->ledger_id, 32)), "origin", show_text(r->origin), "zone",
-        show_text(r->zone), "voters", (int)r->voters, "quorum", (int)r->quorum,
-        "voters_reachable", (int)r->voters_reachable, "failures_survived",
-        (int)r->failures_survived, "leader_id", (json_int_t)r->leader_id, "term",
-        (json_int_t)r->term);
+        "{s:s,s:o,s:o,s:o,s:i,s:i,s:i,s:i,s:I,s:I}", "health", health_name(r->health), "ledger_id",
+        show_hex(bytes_of(r->ledger_id, 32)), "origin", show_text(r->origin), "zone",
+        show_text(r->zone), "voters", (int)r->voters, "quorum", (int)r->quorum, "voters_reachable",
+        (int)r->voters_reachable, "failures_survived", (int)r->failures_survived, "leader_id",
+        (json_int_t)r->leader_id, "term", (json_int_t)r->term);
     json_object_update(j, rest);
     json_decref(rest);
     json_object_set_new(j, "nodes", nodes);
@@ -115,6 +114,12 @@ static json_t *status_json(const struct status_reply *r)
     json_object_set_new(j, "uptime_ms", json_integer((json_int_t)r->uptime_ms));
     json_object_set_new(j, "draining", json_boolean(r->draining));
     json_object_set_new(j, "void_blocks", json_integer((json_int_t)r->void_blocks));
+    json_object_set_new(
+        j, "scrub",
+        json_pack("{s:o,s:I,s:I,s:b}", "last",
+                  r->scrub_last_ns == 0 ? json_null() : show_time_json(r->scrub_last_ns), "bytes",
+                  (json_int_t)r->scrub_bytes, "findings", (json_int_t)r->scrub_findings, "running",
+                  (int)r->scrub_running));
     return j;
 }
 
@@ -174,6 +179,12 @@ static void print_status(const struct status_reply *r)
         printf("void       %llu committed entr%s no block (see docs/OPERATING.md)\n",
                (unsigned long long)r->void_blocks, r->void_blocks == 1 ? "y was" : "ies were");
     }
+    if (r->scrub_last_ns != 0) {
+        show_time(r->scrub_last_ns, time);
+        printf("scrub      of the node asked: %s, %llu MiB, %llu damaged place%s\n", time,
+               (unsigned long long)(r->scrub_bytes >> 20), (unsigned long long)r->scrub_findings,
+               r->scrub_findings == 1 ? "" : "s");
+    }
     printf("quorum     %u of %u voters answer, %u needed; survives %u more failure%s\n\n",
            r->voters_reachable, r->voters, r->quorum, r->failures_survived,
            r->failures_survived == 1 ? "" : "s");
@@ -212,7 +223,9 @@ static err ask_all(const struct profile *p, const char *only, struct arena *a,
         struct client *c = NULL;
         struct bytes answer;
         struct status_reply *r = NULL;
-        struct client_options o = {.profile = p, .node = p->nodes[i].name, .once = true,
+        struct client_options o = {.profile = p,
+                                   .node = p->nodes[i].name,
+                                   .once = true,
                                    .deadline_ns = STATUS_DEADLINE_NS};
         if (only != NULL && strcmp(only, p->nodes[i].name) != 0) {
             continue;

@@ -329,6 +329,10 @@ static const struct shape_field FIELDS_status_reply[] = {
     F_VALUE(status_reply, uptime_ms),
     F_VALUE(status_reply, draining),
     F_VALUE(status_reply, void_blocks),
+    F_VALUE(status_reply, scrub_last_ns),
+    F_VALUE(status_reply, scrub_bytes),
+    F_VALUE(status_reply, scrub_findings),
+    F_VALUE(status_reply, scrub_running),
 };
 SHAPE(status_reply, concordat__v1__status_reply__descriptor);
 

@@ -314,6 +314,8 @@ struct status_reply {
     uint64_t clock_ns, uptime_ms;
     bool draining;
     uint64_t void_blocks;
+    uint64_t scrub_last_ns, scrub_bytes, scrub_findings;
+    bool scrub_running;
 };
 
 /* ---- grpc/health/v1/health.proto ---- */

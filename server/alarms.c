@@ -142,8 +142,12 @@ const char *alarm_remedy(enum alarm_code code)
     case ALARM_BLOCK_EARLY:
         return "compare the clocks of both nodes (chronyc tracking) and mend the wrong one";
     case ALARM_LOG_DAMAGED:
+        return "examine the disk (smartctl, dmesg); the node would not start again with this log: "
+               "the others hold the same entries, replace it while they are well";
     case ALARM_STATE_DAMAGED:
-        return "examine the disk (smartctl, dmesg), move the data directory to a sound one";
+        return "examine the disk (smartctl, dmesg), then stop this node, remove its state "
+               "directory "
+               "and start it: the state is built again from checkpoint and log";
     case ALARM_COUNT:
         break;
     }

@@ -40,6 +40,8 @@ static const struct key KEYS[] = {
     /* 0 switches a threshold off; a tebibyte more than any node needs. */
     {"disk_low_mib", KIND_U32, AT(disk_low_mib), true, 0, 1 << 20},
     {"disk_stop_mib", KIND_U32, AT(disk_stop_mib), true, 0, 1 << 20},
+    {"scrub_period_s", KIND_U32, AT(scrub_period_s), true, 0, 366 * 86400},
+    {"scrub_rate_mib", KIND_U32, AT(scrub_rate_mib), true, 1, 4096},
     {"log_level", KIND_LEVEL, AT(log_level), true, 0, 0},
 };
 enum { KEY_COUNT = sizeof KEYS / sizeof *KEYS };
@@ -245,6 +247,8 @@ err config_load(const char *path, struct config *ret, struct errtext *reterr)
         .workers = 2,
         .disk_low_mib = DISK_LOW_MIB,
         .disk_stop_mib = DISK_STOP_MIB,
+        .scrub_period_s = SCRUB_PERIOD_S,
+        .scrub_rate_mib = SCRUB_RATE_MIB,
         .log_level = LOG_LEVEL_INFO,
     };
     struct reading r = {.path = path, .config = &c, .reterr = reterr};

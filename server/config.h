@@ -14,6 +14,8 @@
  *   workers: 2                        # threads that verify signatures
  *   disk_low_mib: 512                 # below: no new business requests; 0: never
  *   disk_stop_mib: 192                # below: no new requests at all; 0: never
+ *   scrub_period_s: 86400             # between two scrubs of log and state; 0: never
+ *   scrub_rate_mib: 8                 # what a scrub reads a second
  *   log_level: info                   # debug, info, warn, error
  *
  * Relative paths are relative to the folder of the file. */
@@ -33,6 +35,7 @@ struct config {
     uint32_t election_timeout_ms, heartbeat_ms;
     uint32_t workers;
     uint32_t disk_low_mib, disk_stop_mib;
+    uint32_t scrub_period_s, scrub_rate_mib;
     enum log_level log_level;
 };
 

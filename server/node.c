@@ -126,6 +126,7 @@ static void each_second(struct loop_timer *timer)
 {
     struct node *n = timer->ctx;
     disk_sample(n);
+    scrub_second(n);
     gossip_send(n);
     alarm_expire(n);
     submit_sweep(n);
@@ -275,6 +276,7 @@ static err open_parts(struct node *n, struct errtext *reterr)
     TRY(find_self(n, reterr));
     TRY(credentials_open_links(n, &host, reterr));
     TRY(host_open(n, reterr));
+    TRY(scrub_open(n, reterr));
     TRY(open_server(n, reterr));
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         n->signals[i] = loop_signal_new(n->loop, numbers[i], on_signal, n);
@@ -359,6 +361,7 @@ void node_close(struct node *n)
     if (n->verify != NULL) {
         verify_drain(n->verify); /* its verdicts still meet a whole node */
     }
+    scrub_close(n);
     grpc_server_free(n->grpc);
     peer_links_free(n->links);
     pool_free(n->names);

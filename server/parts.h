@@ -154,6 +154,8 @@ struct node {
     struct loop_timer second_timer, drain_timer; /* node.c */
     struct raised raised[ALARMS_RAISED_MAX]; /* alarms.c */
 
+    struct scrub *scrub; /* scrub.c; owned */
+
     /* disk.c */
     uint64_t disk_free_bytes;
     enum disk_level disk_level;  /* of this node */
@@ -259,6 +261,20 @@ enum disk_level disk_level_next(enum disk_level now, uint64_t free_bytes, uint64
 void disk_sample(struct node *n);
 /* Must this leader refuse a new request for want of room, on its own disk or on others'? */
 bool disk_refuses(struct node *n, bool governance, struct refusal *ret);
+
+/* ---- scrub.c ---- */
+struct scrub_facts {
+    uint64_t last_ns;         /* wall clock at the end of the last whole round; 0: none yet */
+    uint64_t bytes, findings; /* of that round */
+    bool running;
+};
+err scrub_open(struct node *n, struct errtext *reterr) ERR_MUST_USE;
+void scrub_close(struct node *n);
+/* Once a second: the next slice, or a new round when it is time. */
+void scrub_second(struct node *n);
+/* Waits for the slice under way and gives the round up: before log or state are replaced. */
+void scrub_stop(struct node *n);
+struct scrub_facts scrub_facts(const struct node *n);
 
 /* ---- handover.c ---- */
 /* Hands leadership to the most level voter in reach whose disk is better than `worse` (ROOM: any).

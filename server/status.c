@@ -215,6 +215,11 @@ static void make_status(struct node *n, struct arena *a, struct status_reply *r)
     gossip_describe_self(n);
     p.leader_height = gossip_height(n, &p.s);
     r->void_blocks = ledger_void_blocks(n->ledger).count;
+    struct scrub_facts scrub = scrub_facts(n);
+    r->scrub_last_ns = scrub.last_ns;
+    r->scrub_bytes = scrub.bytes;
+    r->scrub_findings = scrub.findings;
+    r->scrub_running = scrub.running;
     for (size_t i = 0; i < count; i++) {
         describe_node(&p, &rows[i], &r->nodes[i]);
     }

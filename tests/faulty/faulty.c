@@ -5,6 +5,7 @@
  *   block   a word: what is wrong with the blocks this leader proposes (spoil below)
  *   write   every write of the log fails with EIO        sync    every sync of it does
  *   full    every write of the log fails with ENOSPC
+ *   small   the log is opened with segments of 64 KiB
  *
  * It is built for tests alone and never installed. */
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include "base/limits.h"
 #include "proto/block.h"
 #include "storage/fileops.h"
+#include "storage/logstore.h"
 
 /* The content of a fault's file in word; false: that fault is off. Any thread. */
 static bool fault(const char *name, char word[32])
@@ -81,6 +83,20 @@ void __wrap_block_encode(const struct block *block, struct buf *buf)
 }
 
 /* ---- the log's disk ---- */
+
+err __real_logstore_open(const char *dir, const struct logstore_options *o, struct logstore **ret,
+                         struct logstore_recovered *ret_recovered, struct errtext *reterr);
+err __wrap_logstore_open(const char *dir, const struct logstore_options *o, struct logstore **ret,
+                         struct logstore_recovered *ret_recovered, struct errtext *reterr);
+
+err __wrap_logstore_open(const char *dir, const struct logstore_options *o, struct logstore **ret,
+                         struct logstore_recovered *ret_recovered, struct errtext *reterr)
+{
+    char word[32];
+    struct logstore_options small = *o;
+    small.segment_bytes = fault("small", word) ? 64 << 10 : o->segment_bytes;
+    return __real_logstore_open(dir, &small, ret, ret_recovered, reterr);
+}
 
 struct fileops __real_fileops_system(void);
 struct fileops __wrap_fileops_system(void);

@@ -35,6 +35,20 @@ def start(bench, name):
         bench.lab.save()
 
 
+def up(bench, fault, word):
+    """A lab of nodes that are all the test build from their first start, with one fault set."""
+    build = os.path.join(bench.folder, "build")
+    os.makedirs(os.path.join(build, "server"))
+    os.symlink(os.path.abspath(os.path.join(bench.build, "tests", "faulty", "concordatd_faulty")),
+               os.path.join(build, "server", "concordatd"))
+    for name in ("cli", "bench", "meson-info"):
+        os.symlink(os.path.abspath(os.path.join(bench.build, name)), os.path.join(build, name))
+    bench.build = build
+    os.environ["CONCORDAT_FAULTS"] = directory(bench, "all")
+    set_fault(bench, "all", fault, word)
+    bench.up(3)
+
+
 def replace(bench, names):
     """These nodes become the test build, one after the other."""
     for name in names:
