@@ -221,11 +221,26 @@ enum consensus_answer consensus_promote(struct consensus *c, uint64_t id) ERR_MU
  * which nobody has been sent yet. */
 enum consensus_answer consensus_transfer(struct consensus *c, uint64_t id) ERR_MUST_USE;
 
-/* The host has made a checkpoint of the state as it is: at `applied`, with all given out applied.
- * manifest is copied, at most MANIFEST_BYTES_MAX. The log keeps `trailing` entries below it.
- * BUSY: not now (a peer fetches the last one, one is being written, nothing new). */
-enum consensus_answer consensus_snapshot(struct consensus *c, uint32_t trailing,
-                                         struct bytes manifest) ERR_MUST_USE;
+/* A place in the log of which the host makes a checkpoint, with what Raft must know of it. Taking
+ * one lasts; meanwhile the log goes on. */
+struct consensus_mark {
+    uint64_t index, term; /* the last entry that the checkpoint contains */
+    uint64_t conf_index;  /* where the configuration in force there stands */
+    struct entry *conf;   /* that configuration: a reference of the mark's owner */
+};
+
+/* Marks the state as it is: at `applied`, with all given out applied. The caller owns the reference
+ * in *ret. BUSY: entries are out, a checkpoint is being installed, or nothing is applied yet. */
+enum consensus_answer consensus_mark(const struct consensus *c,
+                                     struct consensus_mark *ret) ERR_MUST_USE;
+
+/* The checkpoint of that mark (of this run or of an earlier one) is complete and may be offered to
+ * others; the mark stays the caller's. manifest is copied, at most MANIFEST_BYTES_MAX. The log
+ * keeps `trailing` entries up to it. When the host gets the job back that this writes, the log is
+ * cut. BUSY: not now (a peer fetches the last one, one is being written); or never, if it is not
+ * newer than status.snapshot_index or the log does not hold it. */
+enum consensus_answer consensus_snapshot(struct consensus *c, const struct consensus_mark *mark,
+                                         uint32_t trailing, struct bytes manifest) ERR_MUST_USE;
 
 /* The checkpoint that fetch() asked for is there, complete and verified (ok), or cannot be had. */
 void consensus_fetched(struct consensus *c, bool ok);

@@ -113,32 +113,46 @@ static bool pinned(const struct consensus *c, uint32_t trailing)
 
 /* ---- taking ---- */
 
-enum consensus_answer consensus_snapshot(struct consensus *c, uint32_t trailing,
-                                         struct bytes manifest)
+enum consensus_answer consensus_mark(const struct consensus *c, struct consensus_mark *ret)
 {
-    require(manifest.size <= MANIFEST_BYTES_MAX);
-    if (driver_failed(c) || c->installing || c->applied <= c->snapshot.index ||
-        c->given != c->applied || c->conf == NULL || pinned(c, trailing)) {
+    require(ret != NULL);
+    uint64_t term = consensus_term_at(c, c->applied);
+    if (driver_failed(c) || c->installing || c->given != c->applied || c->conf == NULL ||
+        c->applied == 0 || term == 0) {
         return CONSENSUS_BUSY;
     }
+    *ret = (struct consensus_mark){c->applied, term, c->conf_index, entry_ref(c->conf)};
+    return CONSENSUS_OK;
+}
+
+enum consensus_answer consensus_snapshot(struct consensus *c, const struct consensus_mark *mark,
+                                         uint32_t trailing, struct bytes manifest)
+{
+    require(manifest.size <= MANIFEST_BYTES_MAX);
+    require(mark->conf != NULL && mark->conf_index <= mark->index);
+    const struct memlog_item *item = memlog_at(&c->log, mark->index);
+    if (driver_failed(c) || c->installing || mark->index <= c->snapshot.index ||
+        mark->index > c->applied || item == NULL || pinned(c, trailing)) {
+        return CONSENSUS_BUSY;
+    }
+    require(item->term == mark->term); /* what is applied stays as it is */
     for (const struct consensus_job *j = c->jobs; j != NULL; j = j->next) {
         if (j->kind == CONSENSUS_JOB_SNAPSHOT) {
             return CONSENSUS_BUSY;
         }
     }
     struct consensus_job *job = driver_new_job(c, CONSENSUS_JOB_SNAPSHOT);
-    uint64_t term = consensus_term_at(c, c->applied);
-    job->snapshot = (struct consensus_snapshot){.index = c->applied,
-                                                .term = term,
-                                                .conf_index = c->conf_index,
-                                                .conf = entry_ref(c->conf),
+    job->snapshot = (struct consensus_snapshot){.index = mark->index,
+                                                .term = mark->term,
+                                                .conf_index = mark->conf_index,
+                                                .conf = entry_ref(mark->conf),
                                                 .source = c->options.id};
     if (manifest.size > 0) {
-        job->snapshot.manifest = entry_new(term, ENTRY_COMMAND, manifest);
+        job->snapshot.manifest = entry_new(mark->term, ENTRY_COMMAND, manifest);
     }
     job->trailing = trailing;
-    bool trims = c->applied > trailing && c->applied - trailing >= c->log.first;
-    job->log_first = trims ? c->applied - trailing + 1 : c->log.first;
+    bool trims = mark->index > trailing && mark->index - trailing >= c->log.first;
+    job->log_first = trims ? mark->index - trailing + 1 : c->log.first;
     driver_write(c, job);
     return CONSENSUS_OK;
 }

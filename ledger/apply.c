@@ -95,6 +95,7 @@ err ledger_apply_begin(struct ledger *l, const struct ledger_input *input, struc
     ap->head = l->head;
     ap->head.height = block->height;
     ap->head.time_ns = block->time_ns;
+    ap->head.log_bytes += input->block.size;
     block_hash(block, (const uint8_t(*)[32])ap->hashes, ap->head.block_hash);
     ap->cost = (struct ledger_cost){0};
     arena_reset(&ap->requests_arena);

@@ -108,6 +108,7 @@ struct ledger_head {
     uint64_t time_ns;       /* of the last block; genesis: its creation time */
     uint8_t block_hash[32]; /* of the last block; genesis: zero */
     uint8_t digest[32];     /* after the last record; genesis: zero */
+    uint64_t log_bytes;     /* of all blocks so far, as they stood in the log */
 };
 
 struct ledger_head ledger_head(const struct ledger *l);
@@ -478,6 +479,18 @@ err ledger_query_voids(const struct ledger *l, uint64_t height, struct arena *a,
  * family in key order: equal on all nodes at a height. Reads everything; for tests and audits. */
 err ledger_state_digest(const struct ledger *l, uint8_t ret[32],
                         struct errtext *reterr) ERR_MUST_USE;
+
+/* What a state database says of itself, without a ledger opened on it. */
+struct ledger_facts {
+    uint8_t ledger_id[32];
+    struct ledger_head head;
+    uint64_t applied_index;   /* Raft index of the last block */
+    uint8_t state_digest[32]; /* as above */
+};
+
+/* Reads all of a database: of a checkpoint, read-only. Any thread, as long as nobody writes it.
+ * CORRUPT: it holds no sound head, or is damaged. IO. Cost: a whole read and its hash. */
+err ledger_examine(struct kv *kv, struct ledger_facts *ret, struct errtext *reterr) ERR_MUST_USE;
 
 /* ---- contracts and governed tables: in memory, views live as long as the ledger ------------ */
 

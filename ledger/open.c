@@ -8,8 +8,6 @@
 #include "ledger/state.h"
 #include "ledger/timers.h"
 
-static const char GENESIS_KEY[] = "genesis";
-
 /* ---- tables made of genesis ---- */
 
 static void institutions_make(struct ledger *l)

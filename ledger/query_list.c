@@ -1,6 +1,5 @@
-/* Reads that walk whole tables: rows, trial balance, contracts, state digest. */
+/* Reads that walk whole tables: rows, trial balance, contracts. */
 #include "base/require.h"
-#include "crypto/sha256.h"
 #include "ledger/range.h"
 #include "ledger/read.h"
 #include "ledger/record.h"
@@ -265,35 +264,4 @@ bool ledger_contract_find(const struct ledger *l, struct bytes name, uint64_t ve
     }
     *ret = *found;
     return true;
-}
-
-/* ---- state digest ---- */
-
-static err family_add(const struct ledger *l, size_t family, struct sha256 *s,
-                      struct errtext *reterr)
-{
-    struct kv_range range = {.family = family};
-    struct kv_iter *it = kv_iter_open(l->kv, &range);
-    struct bytes key;
-    struct bytes value;
-    while (kv_iter_next(it, &key, &value)) {
-        sha256_add_u32(s, (uint32_t)key.size);
-        sha256_add_bytes(s, key);
-        sha256_add_u32(s, (uint32_t)value.size);
-        sha256_add_bytes(s, value);
-    }
-    return iter_end(it, err_ok(), reterr);
-}
-
-err ledger_state_digest(const struct ledger *l, uint8_t ret[32], struct errtext *reterr)
-{
-    require(l != NULL);
-    require(ret != NULL);
-    struct sha256 s;
-    sha256_init(&s);
-    for (size_t family = 0; family < FAMILIES_REPLICATED; family++) {
-        TRY(family_add(l, family, &s, reterr));
-    }
-    sha256_end(&s, ret);
-    return err_ok();
 }

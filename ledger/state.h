@@ -102,9 +102,13 @@ struct effects_of {
 };
 void effects_apply(struct ledger *l, const struct effects_of *of, const struct rules_out *out);
 
+#define GENESIS_KEY "genesis" /* of FAMILY_META */
+
 /* The stored head, and the batch that carries it. */
 void head_put(struct ledger *l, const struct ledger_head *head, uint64_t raft_index);
 err head_load(struct ledger *l, struct errtext *reterr) ERR_MUST_USE;
+err head_read(struct kv *kv, struct ledger_head *ret, uint64_t *ret_applied,
+              struct errtext *reterr) ERR_MUST_USE;
 
 /* The stored count of void blocks. */
 err void_blocks_load(struct ledger *l, struct errtext *reterr) ERR_MUST_USE;

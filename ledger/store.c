@@ -5,7 +5,7 @@
 #include "ledger/state.h"
 #include "ledger/timers.h"
 
-enum { HEAD_VERSION = 1, VOID_VERSION = 1 };
+enum { HEAD_VERSION = 2, VOID_VERSION = 1, HEAD_BYTES_MAX = 256 };
 
 int32_t ledger_day(const struct ledger *l, uint64_t now_ns)
 {
@@ -132,8 +132,8 @@ void timer_next_update(struct ledger *l)
 static const char HEAD_KEY[] = "head";
 static const char APPLIED_KEY[] = "applied";
 
-/* u8 version | u64 height | u64 position | u64 time | 32 block hash | 32 digest. The Raft index is
- * this node's own: a joiner's log begins elsewhere. */
+/* u8 version | u64 height | u64 position | u64 time | 32 block hash | 32 digest | u64 bytes of all
+ * blocks. The Raft index is this node's own: a joiner's log begins elsewhere. */
 void head_put(struct ledger *l, const struct ledger_head *head, uint64_t raft_index)
 {
     require(l != NULL);
@@ -145,47 +145,61 @@ void head_put(struct ledger *l, const struct ledger_head *head, uint64_t raft_in
     buf_put_u64(&l->value, head->time_ns);
     buf_put(&l->value, head->block_hash, sizeof(head->block_hash));
     buf_put(&l->value, head->digest, sizeof(head->digest));
+    buf_put_u64(&l->value, head->log_bytes);
     kv_batch_put(l->batch, l->kv, FAMILY_META, bytes_text(HEAD_KEY), buf_bytes(&l->value));
     buf_clear(&l->value);
     buf_put_u64(&l->value, raft_index);
     kv_batch_put(l->batch, l->kv, FAMILY_LOCAL, bytes_text(APPLIED_KEY), buf_bytes(&l->value));
 }
 
-err head_load(struct ledger *l, struct errtext *reterr)
+static err missing(err e, const char *what, struct errtext *reterr)
 {
-    require(l != NULL);
-    buf_clear(&l->value);
-    err e = kv_get(l->kv, FAMILY_META, bytes_text(HEAD_KEY), &l->value, reterr);
-    if (failed(e)) {
-        return err_is(e, ERR_NOT_FOUND) ? err_fail(reterr, ERR_CORRUPT, "the state has no head")
-                                        : e;
-    }
-    struct cursor c = cursor_of(buf_bytes(&l->value));
+    return err_is(e, ERR_NOT_FOUND) ? err_fail(reterr, ERR_CORRUPT, "the state has no %s", what) : e;
+}
+
+err head_read(struct kv *kv, struct ledger_head *ret, uint64_t *ret_applied,
+              struct errtext *reterr)
+{
+    struct buf value;
     struct ledger_head head;
+    buf_init(&value, HEAD_BYTES_MAX);
+    err e = kv_get(kv, FAMILY_META, bytes_text(HEAD_KEY), &value, reterr);
+    if (failed(e)) {
+        buf_done(&value);
+        return missing(e, "head", reterr);
+    }
+    struct cursor c = cursor_of(buf_bytes(&value));
     uint8_t version = cursor_u8(&c);
     head.height = cursor_u64(&c);
     head.position = cursor_u64(&c);
     head.time_ns = cursor_u64(&c);
     cursor_copy(&c, head.block_hash, sizeof(head.block_hash));
     cursor_copy(&c, head.digest, sizeof(head.digest));
+    head.log_bytes = cursor_u64(&c);
     if (!cursor_done(&c) || version != HEAD_VERSION) {
+        buf_done(&value);
         return err_fail(reterr, ERR_CORRUPT, "the head of the state does not decode");
     }
-    buf_clear(&l->value);
-    e = kv_get(l->kv, FAMILY_LOCAL, bytes_text(APPLIED_KEY), &l->value, reterr);
-    if (failed(e)) {
-        return err_is(e, ERR_NOT_FOUND)
-                   ? err_fail(reterr, ERR_CORRUPT, "the state has no applied index")
-                   : e;
-    }
-    c = cursor_of(buf_bytes(&l->value));
+    e = kv_get(kv, FAMILY_LOCAL, bytes_text(APPLIED_KEY), &value, reterr);
+    c = cursor_of(buf_bytes(&value));
     uint64_t applied = cursor_u64(&c);
-    if (!cursor_done(&c)) {
+    bool whole = cursor_done(&c);
+    buf_done(&value);
+    if (failed(e)) {
+        return missing(e, "applied index", reterr);
+    }
+    if (!whole) {
         return err_fail(reterr, ERR_CORRUPT, "the applied index does not decode");
     }
-    l->head = head;
-    l->applied_index = applied;
+    *ret = head;
+    *ret_applied = applied;
     return err_ok();
+}
+
+err head_load(struct ledger *l, struct errtext *reterr)
+{
+    require(l != NULL);
+    return head_read(l->kv, &l->head, &l->applied_index, reterr);
 }
 
 /* 'b' | u64 height | u32 envelope -> version, reason, request hash

@@ -188,7 +188,7 @@ static void one_op(struct lab *l, struct cursor *in, uint64_t *state_term)
                                                                          : CONSENSUS_BUSY;
         break;
     case 4:
-        answer = consensus_snapshot(x->c, cursor_u8(in) % 4, bytes_text("m"));
+        answer = lab_snapshot(l, 1, cursor_u8(in) % 4, bytes_text("m"));
         break;
     case 5:
         consensus_fetched(x->c, cursor_u8(in) % 8 != 0);

@@ -490,8 +490,13 @@ static void take_snapshot(struct node *x)
         return;
     }
     uint64_t manifest[2] = {x->app, x->chain[x->applied]};
-    s->stats.snapshots += consensus_snapshot(x->c, s->cfg.trailing,
-                                             bytes_of(manifest, sizeof manifest)) == CONSENSUS_OK;
+    struct consensus_mark mark;
+    if (consensus_mark(x->c, &mark) == CONSENSUS_OK) {
+        s->stats.snapshots += consensus_snapshot(x->c, &mark, s->cfg.trailing,
+                                                 bytes_of(manifest, sizeof manifest)) ==
+                              CONSENSUS_OK;
+        entry_unref(mark.conf);
+    }
 }
 
 void node_upkeep(struct node *x)

@@ -401,6 +401,18 @@ void lab_settle(struct lab *l, uint64_t leader, uint32_t set)
     }
 }
 
+enum consensus_answer lab_snapshot(struct lab *l, uint64_t id, uint32_t trailing,
+                                   struct bytes manifest)
+{
+    struct consensus_mark mark;
+    enum consensus_answer answer = consensus_mark(l->nodes[id].c, &mark);
+    if (answer == CONSENSUS_OK) {
+        answer = consensus_snapshot(l->nodes[id].c, &mark, trailing, manifest);
+        entry_unref(mark.conf);
+    }
+    return answer;
+}
+
 enum consensus_answer lab_command(struct lab *l, uint64_t id, size_t size)
 {
     struct consensus_position at;

@@ -89,6 +89,9 @@ void lab_timeout(struct lab *l, uint64_t id);
 void lab_campaign(struct lab *l, uint64_t id, uint32_t set);
 /* Time passes among the set until nothing changes any more. */
 void lab_settle(struct lab *l, uint64_t leader, uint32_t set);
+/* Marks what node id has applied and offers it as a checkpoint. */
+enum consensus_answer lab_snapshot(struct lab *l, uint64_t id, uint32_t trailing,
+                                   struct bytes manifest);
 enum consensus_answer lab_command(struct lab *l, uint64_t id, size_t size);
 bool lab_leads(const struct lab *l, uint64_t id);
 

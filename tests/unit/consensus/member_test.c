@@ -193,9 +193,8 @@ static void leadership_does_not_move_to_the_silent(void **state)
 
 static void take_snapshot(struct lab *l, uint32_t trailing)
 {
-    assert_int_equal(consensus_snapshot(l->nodes[1].c, trailing, bytes_text("manifest")),
-                     CONSENSUS_OK);
-    assert_int_equal(consensus_snapshot(l->nodes[1].c, trailing, bytes_text("manifest")),
+    assert_int_equal(lab_snapshot(l, 1, trailing, bytes_text("manifest")), CONSENSUS_OK);
+    assert_int_equal(lab_snapshot(l, 1, trailing, bytes_text("manifest")),
                      CONSENSUS_BUSY); /* one at a time */
     lab_sync(l, 1);
 }
@@ -233,7 +232,7 @@ static void a_node_far_behind_installs_a_snapshot(void **state)
     assert_int_equal(pending->source, 1);
     assert_true(bytes_equal(entry_bytes(pending->manifest), bytes_text("manifest")));
     assert_true(err_is(consensus_next(x->c, &next), ERR_AGAIN)); /* nothing meanwhile */
-    assert_int_equal(consensus_snapshot(l->nodes[1].c, 0, bytes_text("newer")), CONSENSUS_BUSY);
+    assert_int_equal(lab_snapshot(l, 1, 0, bytes_text("newer")), CONSENSUS_BUSY);
     lab_timeout(l, 1); /* the manifest may come again */
     lab_deliver(l, LAB_ALL, 6);
     assert_int_equal(x->fetches, 1);
@@ -283,10 +282,61 @@ static void a_snapshot_needs_something_new(void **state)
     take_snapshot(l, 0);
     assert_int_equal(l->nodes[1].snapshot.index, l->nodes[1].applied);
     assert_int_equal(l->nodes[1].count, 0);
-    assert_int_equal(consensus_snapshot(l->nodes[1].c, 0, bytes_of(NULL, 0)), CONSENSUS_BUSY);
+    assert_int_equal(lab_snapshot(l, 1, 0, bytes_of(NULL, 0)), CONSENSUS_BUSY);
     lab_command(l, 1, 10);
     lab_settle(l, 1, LAB_ALL);
     take_snapshot(l, 0);
+    lab_free(l);
+}
+
+/* Making a checkpoint takes a while; the log goes on, and configurations with it. */
+static void a_marked_place_is_offered_later(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("vvs");
+    struct consensus *c = l->nodes[1].c;
+    struct consensus_mark mark;
+    lab_command(l, 1, 10);
+    lab_settle(l, 1, LAB_ALL);
+    assert_int_equal(consensus_mark(c, &mark), CONSENSUS_OK);
+    assert_int_equal(mark.index, l->nodes[1].applied);
+    assert_int_equal(mark.conf_index, 1);
+    assert_int_equal(consensus_change(c, 3, CONSENSUS_STRANGER), CONSENSUS_OK);
+    lab_command(l, 1, 10);
+    lab_settle(l, 1, LAB_BIT(1) | LAB_BIT(2));
+    assert_true(l->nodes[1].applied > mark.index + 1);
+    assert_int_equal(consensus_snapshot(c, &mark, 1, bytes_text("manifest")), CONSENSUS_OK);
+    lab_sync(l, 1);
+    assert_int_equal(c->snapshot.index, mark.index);
+    assert_int_equal(c->snapshot.conf_index, 1); /* not the one that came after it */
+    assert_true(bytes_equal(entry_bytes(c->snapshot.conf), entry_bytes(mark.conf)));
+    assert_int_equal(c->log.first, mark.index);
+    assert_int_equal(consensus_snapshot(c, &mark, 1, bytes_text("again")), CONSENSUS_BUSY);
+    entry_unref(mark.conf);
+    lab_down(l, 1); /* the state of this lab is then that of the snapshot */
+    lab_up(l, 1);
+    assert_int_equal(l->nodes[1].c->conf_index, 1);
+    lab_free(l);
+}
+
+static void nothing_is_marked_while_entries_are_out(void **state)
+{
+    (void)state;
+    struct lab *l = lab_led("v");
+    struct consensus *c = l->nodes[1].c;
+    struct consensus_mark mark;
+    struct consensus_next next;
+    lab_command(l, 1, 10);
+    while (l->nodes[1].job_count > 0) {
+        lab_sync_one(l, 1);
+    }
+    assert_false(failed(consensus_next(c, &next)));
+    assert_int_equal(consensus_mark(c, &mark), CONSENSUS_BUSY);
+    consensus_applied(c, next.index);
+    entry_unref(next.entry);
+    assert_int_equal(consensus_mark(c, &mark), CONSENSUS_OK);
+    assert_int_equal(mark.index, next.index);
+    entry_unref(mark.conf);
     lab_free(l);
 }
 
@@ -302,6 +352,8 @@ int main(void)
         cmocka_unit_test(leadership_does_not_move_to_the_silent),
         cmocka_unit_test(a_node_far_behind_installs_a_snapshot),
         cmocka_unit_test(a_failed_fetch_starts_over),
+        cmocka_unit_test(a_marked_place_is_offered_later),
+        cmocka_unit_test(nothing_is_marked_while_entries_are_out),
         cmocka_unit_test(a_snapshot_needs_something_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

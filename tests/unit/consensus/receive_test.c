@@ -231,7 +231,7 @@ static void late_first_entries_are_dropped(void **state)
     struct consensus *c = l->nodes[2].c;
     lab_command(l, 1, 10);
     lab_settle(l, 1, LAB_ALL);
-    assert_int_equal(consensus_snapshot(c, 0, bytes_text("manifest")), CONSENSUS_OK);
+    assert_int_equal(lab_snapshot(l, 2, 0, bytes_text("manifest")), CONSENSUS_OK);
     lab_sync(l, 2);
     assert_true(c->log.first > 1);
     uint64_t steps = c->counters.steps;

@@ -1,0 +1,61 @@
+/* A state database as a whole: its digest, and what it says of itself. */
+#include "base/require.h"
+#include "crypto/sha256.h"
+#include "ledger/state.h"
+#include "storage/kv.h"
+
+static err family_add(struct kv *kv, size_t family, struct sha256 *s, struct errtext *reterr)
+{
+    struct kv_range range = {.family = family};
+    struct kv_iter *it = kv_iter_open(kv, &range);
+    struct bytes key;
+    struct bytes value;
+    while (kv_iter_next(it, &key, &value)) {
+        sha256_add_u32(s, (uint32_t)key.size);
+        sha256_add_bytes(s, key);
+        sha256_add_u32(s, (uint32_t)value.size);
+        sha256_add_bytes(s, value);
+    }
+    return kv_iter_close(it, reterr);
+}
+
+static err digest_of(struct kv *kv, uint8_t ret[32], struct errtext *reterr)
+{
+    struct sha256 s;
+    sha256_init(&s);
+    for (size_t family = 0; family < FAMILIES_REPLICATED; family++) {
+        TRY(family_add(kv, family, &s, reterr));
+    }
+    sha256_end(&s, ret);
+    return err_ok();
+}
+
+err ledger_state_digest(const struct ledger *l, uint8_t ret[32], struct errtext *reterr)
+{
+    require(l != NULL);
+    require(ret != NULL);
+    return digest_of(l->kv, ret, reterr);
+}
+
+err ledger_examine(struct kv *kv, struct ledger_facts *ret, struct errtext *reterr)
+{
+    require(kv != NULL);
+    require(ret != NULL);
+    struct ledger_facts facts;
+    struct buf genesis;
+    TRY(head_read(kv, &facts.head, &facts.applied_index, reterr));
+    buf_init(&genesis, GENESIS_BYTES_MAX);
+    err e = kv_get(kv, FAMILY_META, bytes_text(GENESIS_KEY), &genesis, reterr);
+    if (!failed(e)) {
+        genesis_ledger_id(buf_bytes(&genesis), facts.ledger_id);
+    }
+    buf_done(&genesis);
+    if (failed(e)) {
+        return err_is(e, ERR_NOT_FOUND)
+                   ? err_fail(reterr, ERR_CORRUPT, "the state has no genesis")
+                   : e;
+    }
+    TRY(digest_of(kv, facts.state_digest, reterr));
+    *ret = facts;
+    return err_ok();
+}
