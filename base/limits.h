@@ -212,6 +212,38 @@ static_assert(LOG_SEGMENT_BYTES <= LOG_SEGMENT_BYTES_MAX, "what is written can b
 static_assert((int)PEER_FRAME_BYTES_MAX <= (int)LOG_ENTRY_BYTES_MAX, "a frame fits the log");
 static_assert((int)MANIFEST_BYTES_MAX < (int)LOG_MANIFEST_BYTES_MAX, "a manifest fits");
 
+/* ---- storage: flat directories ---- */
+enum {
+    TREE_NAME_BYTES_MAX = 64, /* of a file: RocksDB's longest has some 30 */
+    TREE_FILES_MAX = 8192,    /* in one directory: a state of 500 GB */
+};
+
+/* ---- server: checkpoints ---- */
+enum {
+    CHECKPOINTS_KEPT_MAX = 8,       /* known by name; the files of at most three or four are kept */
+    CHECKPOINTS_TOLD_MAX = 4,       /* announced to the others: a node that installs may be behind */
+    CHECKPOINT_CONF_BYTES_MAX = 4096, /* a configuration of NODES_MAX servers takes under 1 KiB */
+    CHECKPOINT_RECORD_BYTES_MAX = MANIFEST_BYTES_MAX + CHECKPOINT_CONF_BYTES_MAX + 64,
+    CHECKPOINT_CACHE_BYTES = 8 << 20, /* blocks of a checkpoint that is read through once */
+    CHECKPOINT_JOBS_MAX = 16,       /* queued for the one worker that does the long work */
+    FETCH_CHUNK_BYTES = 128 << 10,  /* 10 ms at 100 Mbit/s: what a heartbeat may have to wait for */
+    FETCH_WINDOW = 4,               /* chunks asked for and not written yet */
+    SERVE_QUEUE_MAX = 8 * NODES_MAX, /* chunks that peers wait for: twice what honest ones ask */
+    FETCH_ROUNDS_MAX = 3,           /* damaged files are fetched again so often from one source */
+};
+#define CHECKPOINT_BYTES_DEFAULT (UINT64_C(256) << 20) /* a minute of full load between two */
+#define CHECKPOINT_AHEAD_BYTES (UINT64_C(4) << 20) /* flushed before: then apply pauses briefly */
+#define LOG_TAIL_BYTES_DEFAULT (UINT64_C(64) << 20) /* a follower may be 10 s of full load behind */
+#define SNAPSHOT_RATE_DEFAULT (UINT64_C(64) << 20) /* half of a 1 Gbit/s link, to all together */
+#define FETCH_STALL_NS (UINT64_C(5) * 1000000000)   /* without a chunk: ask again, or another */
+#define FETCH_GIVE_UP_NS (UINT64_C(30) * 1000000000) /* nobody has it: start over from the log */
+#define SERVE_IDLE_NS (UINT64_C(60) * 1000000000)   /* a checkpoint nobody pulls may go */
+
+static_assert((int)FETCH_CHUNK_BYTES * FETCH_WINDOW < (int)PEER_QUEUE_BYTES_MAX,
+              "the chunks of a window fit the queue of a peer");
+static_assert((int)CHECKPOINT_RECORD_BYTES_MAX <= (int)LOG_MANIFEST_BYTES_MAX,
+              "what the log keeps of a checkpoint fits");
+
 /* ---- storage: key-value ---- */
 enum {
     KV_FAMILIES_MAX = 32,              /* each costs a memtable and files */

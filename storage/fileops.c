@@ -90,6 +90,21 @@ static int sys_unlink(void *ctx, const char *path)
     return unlink(path) == 0 ? 0 : -errno;
 }
 
+static int sys_mkdir(void *ctx, const char *path)
+{
+    return mkdir(path, 0700) == 0 ? 0 : -errno;
+}
+
+static int sys_rmdir(void *ctx, const char *path)
+{
+    return rmdir(path) == 0 ? 0 : -errno;
+}
+
+static int sys_link(void *ctx, const char *from, const char *to)
+{
+    return link(from, to) == 0 ? 0 : -errno;
+}
+
 static int sys_dirsync(void *ctx, const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -151,6 +166,9 @@ struct fileops fileops_system(void)
         .size = sys_size,
         .rename = sys_rename,
         .unlink = sys_unlink,
+        .mkdir = sys_mkdir,
+        .rmdir = sys_rmdir,
+        .link = sys_link,
         .dirsync = sys_dirsync,
         .list = sys_list,
         .lock = sys_lock,

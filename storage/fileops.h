@@ -23,6 +23,11 @@ struct fileops {
     int64_t (*size)(void *ctx, int fd);
     int (*rename)(void *ctx, const char *from, const char *to);
     int (*unlink)(void *ctx, const char *path);
+    /* A directory of mode 0700; an empty one goes away. */
+    int (*mkdir)(void *ctx, const char *path);
+    int (*rmdir)(void *ctx, const char *path);
+    /* A second name of a file. */
+    int (*link)(void *ctx, const char *from, const char *to);
     /* Makes creations, renames and unlinks in a directory durable. */
     int (*dirsync)(void *ctx, const char *path);
     /* Calls on_name for each name in a directory, in no particular order, without "." and "..". */
