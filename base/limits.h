@@ -221,8 +221,8 @@ enum {
 /* ---- server: checkpoints ---- */
 enum {
     CHECKPOINTS_KEPT_MAX = 8,       /* known by name; the files of at most three or four are kept */
-    CHECKPOINTS_TOLD_MAX = 4,       /* announced to the others: a node that installs may be behind */
-    CHECKPOINT_CONF_BYTES_MAX = 4096, /* a configuration of NODES_MAX servers takes under 1 KiB */
+    CHECKPOINTS_TOLD_MAX = 4,       /* announced: a node that installs may be behind */
+    CHECKPOINT_CONF_BYTES_MAX = 4096, /* a configuration of NODES_MAX servers takes 1 KiB */
     CHECKPOINT_RECORD_BYTES_MAX = MANIFEST_BYTES_MAX + CHECKPOINT_CONF_BYTES_MAX + 64,
     CHECKPOINT_CACHE_BYTES = 8 << 20, /* blocks of a checkpoint that is read through once */
     CHECKPOINT_JOBS_MAX = 16,       /* queued for the one worker that does the long work */

@@ -235,7 +235,7 @@ static void send_append(struct consensus *c, const struct raft_message *m)
 {
     struct raft_append_entries ae = m->append_entries;
     uint64_t index = ae.prev_log_index + 1;
-    uint64_t end = status_silent(c, m->server_id) ? index : index + ae.n_entries;
+    uint64_t end = status_silent(c, m->server_id, 1) ? index : index + ae.n_entries;
     do {
         struct packet *p = packet_new(PACKET_APPEND);
         uint32_t room = codec_append_room(end - index);

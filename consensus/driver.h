@@ -56,6 +56,7 @@ enum guard {
 };
 
 enum { READ_ACKS_MAX = NODES_MAX };
+enum { PIN_SILENT_ELECTIONS = 20 }; /* a process that was killed is back before that */
 
 struct held; /* a packet that waits for the gate */
 struct read;
@@ -231,8 +232,8 @@ void snapshot_pin(struct consensus *c, uint64_t id, uint64_t index);
 
 /* A packet of a peer has arrived; clock_ns is 0 when it carries none. */
 void status_contact(struct consensus *c, uint64_t id, uint64_t clock_ns);
-/* Nothing has been heard of the peer for an election timeout. */
-bool status_silent(const struct consensus *c, uint64_t id);
+/* Nothing has been heard of the peer for so many election timeouts. */
+bool status_silent(const struct consensus *c, uint64_t id, uint32_t elections);
 /* Whether a peer that was heard of has not been told of this commit index; from now on it has. */
 bool status_tell(struct consensus *c, uint64_t id, uint64_t index);
 

@@ -92,23 +92,34 @@ void snapshot_pin(struct consensus *c, uint64_t id, uint64_t index)
     }
 }
 
+/* Is this pin still good for something? A peer that fetches answers heartbeats all the while; one
+ * that does not for so long is down, and may stay so. One that restarts is back sooner. */
+static bool pin_holds(const struct consensus *c, const struct pin *p, uint32_t trailing)
+{
+    raft_index match = 0;
+    return now_ms(c) - p->since_ms < c->options.pin_ms &&
+           !status_silent(c, p->id, PIN_SILENT_ELECTIONS) &&
+           raft_match_index(&c->raft, p->id, &match) == 0 &&
+           (match < p->index || match + trailing < c->applied);
+}
+
 /* T21: while a peer fetches a snapshot, and until its log has joined ours, no newer one is taken:
  * it would need that one next, and so on for ever. */
-static bool pinned(const struct consensus *c, uint32_t trailing)
+static bool pinned(struct consensus *c, uint32_t trailing)
 {
+    bool held = false;
     if (core_role(c) != CONSENSUS_LEADER || !guard_on(c, GUARD_PIN)) {
         return false;
     }
     for (uint32_t i = 0; i < NODES_MAX; i++) {
-        const struct pin *p = &c->pins[i];
-        raft_index match = 0;
-        if (p->id != 0 && now_ms(c) - p->since_ms < c->options.pin_ms &&
-            raft_match_index(&c->raft, p->id, &match) == 0 &&
-            (match < p->index || match + trailing < c->applied)) {
-            return true;
+        struct pin *p = &c->pins[i];
+        if (p->id != 0 && pin_holds(c, p, trailing)) {
+            held = true;
+        } else {
+            *p = (struct pin){0}; /* for good: it has joined, or is offered a newer one later */
         }
     }
-    return false;
+    return held;
 }
 
 /* ---- taking ---- */

@@ -67,10 +67,10 @@ void status_contact(struct consensus *c, uint64_t id, uint64_t clock_ns)
     k->contact_ms = now;
 }
 
-bool status_silent(const struct consensus *c, uint64_t id)
+bool status_silent(const struct consensus *c, uint64_t id, uint32_t elections)
 {
     const struct contact *k = contact_of(c, id);
-    return k == NULL || now_ms(c) - k->contact_ms > c->options.election_ms;
+    return k == NULL || now_ms(c) - k->contact_ms > (uint64_t)elections * c->options.election_ms;
 }
 
 bool status_tell(struct consensus *c, uint64_t id, uint64_t index)

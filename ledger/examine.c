@@ -51,9 +51,8 @@ err ledger_examine(struct kv *kv, struct ledger_facts *ret, struct errtext *rete
     }
     buf_done(&genesis);
     if (failed(e)) {
-        return err_is(e, ERR_NOT_FOUND)
-                   ? err_fail(reterr, ERR_CORRUPT, "the state has no genesis")
-                   : e;
+        return err_is(e, ERR_NOT_FOUND) ? err_fail(reterr, ERR_CORRUPT, "the state has no genesis")
+                                        : e;
     }
     TRY(digest_of(kv, facts.state_digest, reterr));
     *ret = facts;

@@ -154,11 +154,11 @@ void head_put(struct ledger *l, const struct ledger_head *head, uint64_t raft_in
 
 static err missing(err e, const char *what, struct errtext *reterr)
 {
-    return err_is(e, ERR_NOT_FOUND) ? err_fail(reterr, ERR_CORRUPT, "the state has no %s", what) : e;
+    return err_is(e, ERR_NOT_FOUND) ? err_fail(reterr, ERR_CORRUPT, "the state has no %s", what)
+                                    : e;
 }
 
-err head_read(struct kv *kv, struct ledger_head *ret, uint64_t *ret_applied,
-              struct errtext *reterr)
+err head_read(struct kv *kv, struct ledger_head *ret, uint64_t *ret_applied, struct errtext *reterr)
 {
     struct buf value;
     struct ledger_head head;

@@ -156,6 +156,7 @@ static void entry_applied(struct node *n)
 
 static void finish_block(struct node *n)
 {
+    uint64_t bytes_before = ledger_head(n->ledger).log_bytes;
     const struct ledger_result *r = ledger_apply_finish(n->ledger);
     if (r == NULL) {
         node_fail_as_leader(n, "the state cannot be written: %s", ledger_failure(n->ledger));
@@ -163,6 +164,7 @@ static void finish_block(struct node *n)
     }
     gossip_note(n, &r->head);
     entry_applied(n);
+    checkpoint_applied(n, bytes_before);
     submit_settle(n, r);
     reads_reached(n);
     watch_wake(n);
@@ -251,7 +253,7 @@ static void apply_task(struct loop_task *task)
 {
     struct node *n = task->ctx;
     uint64_t until_ns = clock_monotonic_ns(&n->clock) + APPLY_SLICE_NS;
-    while (n->failure[0] == '\0' && n->failing[0] == '\0') {
+    while (n->failure[0] == '\0' && n->failing[0] == '\0' && !checkpoint_pauses(n)) {
         if (n->applying.index != 0) {
             if (!apply_some(n, until_ns)) {
                 return;

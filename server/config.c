@@ -12,14 +12,14 @@
 #include "base/mem.h"
 #include "base/require.h"
 
-enum kind { KIND_TEXT, KIND_PATH, KIND_U32, KIND_LEVEL };
+enum kind { KIND_TEXT, KIND_PATH, KIND_U32, KIND_U64, KIND_LEVEL };
 
 struct key {
     const char *name;
     enum kind kind;
     size_t offset;
     bool optional;
-    uint32_t least, most; /* KIND_U32 */
+    uint64_t least, most; /* KIND_U32, KIND_U64 */
 };
 
 #define AT(field) offsetof(struct config, field)
@@ -42,6 +42,12 @@ static const struct key KEYS[] = {
     {"disk_stop_mib", KIND_U32, AT(disk_stop_mib), true, 0, 1 << 20},
     {"scrub_period_s", KIND_U32, AT(scrub_period_s), true, 0, 366 * 86400},
     {"scrub_rate_mib", KIND_U32, AT(scrub_rate_mib), true, 1, 4096},
+    /* Below 64 KiB a node does nothing else; tests use little more. */
+    {"checkpoint_bytes", KIND_U64, AT(checkpoint_bytes), true, 64 << 10, UINT64_C(1) << 40},
+    {"log_tail_bytes", KIND_U64, AT(log_tail_bytes), true, 0, UINT64_C(1) << 40},
+    {"log_segment_bytes", KIND_U64, AT(log_segment_bytes), true, 1 << 20, LOG_SEGMENT_BYTES_MAX},
+    /* Slower than 1 MiB/s a chunk takes longer than a peer waits for it. */
+    {"snapshot_rate", KIND_U64, AT(snapshot_rate), true, 1 << 20, UINT64_C(1) << 40},
     {"log_level", KIND_LEVEL, AT(log_level), true, 0, 0},
 };
 enum { KEY_COUNT = sizeof KEYS / sizeof *KEYS };
@@ -77,18 +83,24 @@ static char *resolve(const char *config_path, const char *path)
     return full;
 }
 
-static err set_u32(struct reading *r, const struct key *k, const char *value, size_t line)
+static err set_number(struct reading *r, const struct key *k, const char *value, size_t line)
 {
     char *end = NULL;
     errno = 0;
-    unsigned long v = strtoul(value, &end, 10);
+    unsigned long long v = strtoull(value, &end, 10);
     bool digits = value[0] >= '0' && value[0] <= '9' && *end == '\0' && errno == 0;
+    void *at = (char *)r->config + k->offset;
     if (!digits || v < k->least || v > k->most) {
         return err_fail(r->reterr, ERR_INVALID,
-                        "%s:%zu: %s must be a number from %u to %u, not '%.40s'", r->path, line + 1,
-                        k->name, k->least, k->most, value);
+                        "%s:%zu: %s must be a number from %llu to %llu, not '%.40s'", r->path,
+                        line + 1, k->name, (unsigned long long)k->least,
+                        (unsigned long long)k->most, value);
     }
-    *(uint32_t *)((char *)r->config + k->offset) = (uint32_t)v;
+    if (k->kind == KIND_U64) {
+        *(uint64_t *)at = v;
+    } else {
+        *(uint32_t *)at = (uint32_t)v;
+    }
     return err_ok();
 }
 
@@ -113,7 +125,8 @@ static err set_value(struct reading *r, size_t key, const char *value, size_t li
     r->seen[key] = true;
     switch (k->kind) {
     case KIND_U32:
-        return set_u32(r, k, value, line);
+    case KIND_U64:
+        return set_number(r, k, value, line);
     case KIND_LEVEL:
         return set_level(r, value, line);
     case KIND_TEXT:
@@ -249,6 +262,10 @@ err config_load(const char *path, struct config *ret, struct errtext *reterr)
         .disk_stop_mib = DISK_STOP_MIB,
         .scrub_period_s = SCRUB_PERIOD_S,
         .scrub_rate_mib = SCRUB_RATE_MIB,
+        .checkpoint_bytes = CHECKPOINT_BYTES_DEFAULT,
+        .log_tail_bytes = LOG_TAIL_BYTES_DEFAULT,
+        .log_segment_bytes = LOG_SEGMENT_BYTES,
+        .snapshot_rate = SNAPSHOT_RATE_DEFAULT,
         .log_level = LOG_LEVEL_INFO,
     };
     struct reading r = {.path = path, .config = &c, .reterr = reterr};

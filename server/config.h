@@ -16,6 +16,10 @@
  *   disk_stop_mib: 192                # below: no new requests at all; 0: never
  *   scrub_period_s: 86400             # between two scrubs of log and state; 0: never
  *   scrub_rate_mib: 8                 # what a scrub reads a second
+ *   checkpoint_bytes: 268435456       # log between two checkpoints; equal on all nodes
+ *   log_tail_bytes: 67108864          # log kept behind a checkpoint for slow followers
+ *   log_segment_bytes: 67108864       # size of the log's files
+ *   snapshot_rate: 67108864           # bytes a second sent to nodes that are far behind
  *   log_level: info                   # debug, info, warn, error
  *
  * Relative paths are relative to the folder of the file. */
@@ -36,6 +40,7 @@ struct config {
     uint32_t workers;
     uint32_t disk_low_mib, disk_stop_mib;
     uint32_t scrub_period_s, scrub_rate_mib;
+    uint64_t checkpoint_bytes, log_tail_bytes, log_segment_bytes, snapshot_rate;
     enum log_level log_level;
 };
 

@@ -1,6 +1,8 @@
 #include "server/frames.h"
 
+#include "base/crc32c.h"
 #include "base/cursor.h"
+#include "base/require.h"
 #include "base/utf8.h"
 
 bool frame_forward_read(struct bytes frame, struct frame_forward *ret)
@@ -83,4 +85,80 @@ bool frame_gossip_read(struct bytes frame, struct frame_gossip *ret)
     }
     *ret = f;
     return true;
+}
+
+bool frame_checkpoints_read(struct bytes frame, struct frame_checkpoints *ret)
+{
+    struct cursor c = cursor_of(frame);
+    uint8_t version = cursor_u8(&c);
+    struct frame_checkpoints f = {.count = cursor_u8(&c)};
+    if (version != CHECKPOINTS_VERSION || f.count > CHECKPOINTS_TOLD_MAX) {
+        return false;
+    }
+    for (uint8_t i = 0; i < f.count; i++) {
+        struct frame_checkpoint *item = &f.items[i];
+        item->index = cursor_u64(&c);
+        item->height = cursor_u64(&c);
+        cursor_copy(&c, item->digest, sizeof item->digest);
+        cursor_copy(&c, item->state_digest, sizeof item->state_digest);
+        if (item->index == 0 || (i > 0 && item->index >= item[-1].index)) {
+            return false;
+        }
+    }
+    if (!cursor_done(&c)) {
+        return false;
+    }
+    *ret = f;
+    return true;
+}
+
+bool frame_fetch_read(struct bytes frame, struct frame_fetch *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_fetch f = {.index = cursor_u64(&c)};
+    f.file = cursor_u32(&c);
+    f.offset = cursor_u64(&c);
+    f.length = cursor_u32(&c);
+    if (!cursor_done(&c) || f.index == 0 || f.length == 0 || f.length > FETCH_CHUNK_BYTES) {
+        return false;
+    }
+    *ret = f;
+    return true;
+}
+
+bool frame_chunk_read(struct bytes frame, struct frame_chunk *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_chunk f = {.index = cursor_u64(&c)};
+    f.file = cursor_u32(&c);
+    f.offset = cursor_u64(&c);
+    uint8_t status = cursor_u8(&c);
+    f.total = cursor_u64(&c);
+    uint32_t crc = cursor_u32(&c);
+    f.data = cursor_bytes(&c, cursor_left(&c));
+    bool sized =
+        status == CHUNK_OK ? f.data.size > 0 && f.data.size <= FETCH_CHUNK_BYTES : f.data.size == 0;
+    if (!cursor_done(&c) || status > CHUNK_UNREADABLE || !sized ||
+        crc != crc32c(0, f.data.data, f.data.size)) {
+        return false;
+    }
+    if (status == CHUNK_OK && (f.offset > f.total || f.data.size > f.total - f.offset)) {
+        return false;
+    }
+    f.status = (enum chunk_status)status;
+    *ret = f;
+    return true;
+}
+
+void frame_chunk_head(const struct frame_chunk *chunk, struct buf *ret)
+{
+    require(chunk != NULL);
+    size_t before = ret->size;
+    buf_put_u64(ret, chunk->index);
+    buf_put_u32(ret, chunk->file);
+    buf_put_u64(ret, chunk->offset);
+    buf_put_u8(ret, (uint8_t)chunk->status);
+    buf_put_u64(ret, chunk->total);
+    buf_put_u32(ret, crc32c(0, chunk->data.data, chunk->data.size));
+    require(ret->size - before == CHUNK_HEAD_BYTES);
 }

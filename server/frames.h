@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "proto/reason.h"
 
 enum { GOSSIP_VERSION = 1, GOSSIP_BYTES_MAX = 256, GOSSIP_TEXT_MAX = 31 };
@@ -55,5 +57,41 @@ struct frame_gossip {
     char version[GOSSIP_TEXT_MAX + 1]; /* printable ASCII, with a NUL */
 };
 bool frame_gossip_read(struct bytes frame, struct frame_gossip *ret);
+
+/* The newest checkpoints of a node, newest first. */
+struct frame_checkpoint {
+    uint64_t index, height;
+    uint8_t digest[32], state_digest[32];
+};
+struct frame_checkpoints {
+    uint8_t count;
+    struct frame_checkpoint items[CHECKPOINTS_TOLD_MAX];
+};
+enum { CHECKPOINTS_VERSION = 1 };
+bool frame_checkpoints_read(struct bytes frame, struct frame_checkpoints *ret);
+
+/* Please send these bytes of a checkpoint's file. */
+#define FETCH_MANIFEST UINT32_MAX /* as a file: the manifest itself */
+struct frame_fetch {
+    uint64_t index; /* of the checkpoint */
+    uint64_t offset;
+    uint32_t file;   /* its place in the manifest, or FETCH_MANIFEST */
+    uint32_t length; /* 1 to FETCH_CHUNK_BYTES */
+};
+bool frame_fetch_read(struct bytes frame, struct frame_fetch *ret);
+
+/* The bytes, or why not. */
+enum chunk_status { CHUNK_OK = 0, CHUNK_UNKNOWN = 1, CHUNK_UNREADABLE = 2 };
+enum { CHUNK_HEAD_BYTES = 8 + 4 + 8 + 1 + 8 + 4 };
+struct frame_chunk {
+    uint64_t index, offset;
+    uint64_t total; /* size of the whole file */
+    uint32_t file;
+    enum chunk_status status;
+    struct bytes data; /* OK: 1 to FETCH_CHUNK_BYTES, checksum checked; else empty */
+};
+bool frame_chunk_read(struct bytes frame, struct frame_chunk *ret);
+/* Its head, CHUNK_HEAD_BYTES; the data follow. */
+void frame_chunk_head(const struct frame_chunk *chunk, struct buf *ret);
 
 #endif

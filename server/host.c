@@ -16,6 +16,7 @@ struct write {
     struct write *next; /* of those that failed */
     struct logstore_job job;
     struct consensus_job *from;
+    struct buf record; /* SNAPSHOT, INSTALL: what the log keeps of the checkpoint */
     struct logstore_entry entries[];
 };
 
@@ -31,6 +32,33 @@ static uint64_t host_wall_ns(void *ctx)
 {
     struct node *n = ctx;
     return clock_wall_ns(&n->clock);
+}
+
+static void set_snapshot(struct write *w, const struct consensus_job *job)
+{
+    const struct consensus_snapshot *s = &job->snapshot;
+    const struct checkpoint_record record = {
+        .installed = job->kind == CONSENSUS_JOB_INSTALL,
+        .conf_index = s->conf_index,
+        .conf = entry_bytes(s->conf),
+        .id = s->manifest == NULL ? bytes_of(NULL, 0) : entry_bytes(s->manifest),
+    };
+    buf_init(&w->record, CHECKPOINT_RECORD_BYTES_MAX);
+    checkpoint_record_encode(&record, &w->record);
+    require(!w->record.overflow);
+    w->job.kind = record.installed ? LOGSTORE_INSTALL : LOGSTORE_SNAPSHOT;
+    w->job.snapshot = (struct logstore_snapshot){
+        .index = s->index,
+        .term = s->term,
+        .log_first = record.installed ? s->index + 1 : job->log_first,
+        .manifest = buf_bytes(&w->record),
+    };
+}
+
+static void write_free(struct write *w)
+{
+    buf_done(&w->record);
+    free(w);
 }
 
 static void set_job(struct write *w, struct consensus_job *job)
@@ -53,10 +81,9 @@ static void set_job(struct write *w, struct consensus_job *job)
         return;
     case CONSENSUS_JOB_SNAPSHOT:
     case CONSENSUS_JOB_INSTALL:
-        break;
+        set_snapshot(w, job);
+        return;
     }
-    /* Nobody takes snapshots yet: consensus_snapshot is never called, so no peer offers one. */
-    die("a snapshot was offered, which this version does not take");
 }
 
 static void host_write(void *ctx, struct consensus_job *job)
@@ -88,10 +115,16 @@ static void log_done(void *ctx)
             w->next = n->unwritten;
             n->unwritten = w;
             node_fail_as_leader(n, "the log cannot be written: %s", logstore_failure(n->log));
-        } else {
-            consensus_done(n->consensus, w->from);
-            free(w);
+            continue;
         }
+        if (job->kind == LOGSTORE_INSTALL) {
+            install_switch(n); /* the driver goes on from the new state */
+        }
+        consensus_done(n->consensus, w->from);
+        if (job->kind == LOGSTORE_SNAPSHOT) {
+            checkpoint_recorded(n, job->snapshot.index, job->snapshot.log_first);
+        }
+        write_free(w);
     }
 }
 
@@ -152,16 +185,26 @@ static void host_read(void *ctx, uint64_t cookie, bool ok)
 
 static void host_fetch(void *ctx, const struct consensus_snapshot *s)
 {
-    (void)ctx;
-    die("a snapshot at %llu was offered, which this version does not take",
-        (unsigned long long)s->index);
+    fetch_wanted(ctx, s);
 }
 
 static void host_restored(void *ctx, const struct consensus_snapshot *s)
 {
-    (void)ctx;
-    die("a snapshot at %llu was restored, which this version does not take",
-        (unsigned long long)s->index);
+    struct node *n = ctx;
+    require(s->index == ledger_applied_index(n->ledger));
+    loop_post(n->loop, &n->restored_task);
+}
+
+/* The state has jumped: those who wait for what it skipped, and those who wait for a height. */
+static void restored(struct loop_task *task)
+{
+    struct node *n = task->ctx;
+    struct ledger_head head = ledger_head(n->ledger);
+    gossip_note(n, &head);
+    submit_state_replaced(n);
+    reads_reached(n);
+    watch_wake(n);
+    checkpoint_tell(n);
 }
 
 static void note_leader(struct node *n, uint64_t term, uint64_t leader)
@@ -235,6 +278,9 @@ static void after_turn(struct loop_hook *hook)
         node_fail(n, "%s", why.text);
     } else {
         arm_timer(n);
+    }
+    if (consensus_wants_reset(n->consensus)) {
+        loop_post(n->loop, &n->reset_task);
     }
     if (n->failure[0] != '\0') {
         loop_stop(n->loop);
@@ -365,10 +411,35 @@ static err read_log(struct node *n, const struct logstore_recovered *r,
     return err_ok();
 }
 
-static err start_driver(struct node *n, const struct logstore_recovered *r, struct errtext *reterr)
+/* The checkpoint that the log refers to, as the driver knows it. The references are the caller's.
+ */
+static err read_snapshot(const struct node *n, struct consensus_snapshot *ret,
+                         struct errtext *reterr)
 {
+    const struct logstore_snapshot *s = &n->recovered.snapshot;
+    struct checkpoint_record record;
+    *ret = (struct consensus_snapshot){0};
+    if (s->index == 0) {
+        return err_ok();
+    }
+    if (!checkpoint_record_decode(s->manifest, &record)) {
+        return err_fail(reterr, ERR_CORRUPT, "what the log keeps of its checkpoint is malformed");
+    }
+    *ret = (struct consensus_snapshot){
+        .index = s->index,
+        .term = s->term,
+        .conf_index = record.conf_index,
+        .conf = entry_new(s->term, ENTRY_CHANGE, record.conf),
+        .manifest = entry_new(s->term, ENTRY_COMMAND, record.id),
+        .source = n->id,
+    };
+    return err_ok();
+}
+
+static err start_driver(struct node *n, struct errtext *reterr)
+{
+    const struct logstore_recovered *r = &n->recovered;
     uint64_t count = r->last + 1 - r->first;
-    struct consensus_stored *list = mem_new(count, sizeof *list);
     struct consensus_options options = {
         .id = n->id,
         .election_ms = n->config.election_timeout_ms,
@@ -378,6 +449,7 @@ static err start_driver(struct node *n, const struct logstore_recovered *r, stru
         .inflight = BLOCKS_IN_FLIGHT_MAX,
         .cache_bytes_max = LOG_CACHE_BYTES_MAX,
         .pre_vote = true,
+        .snapshots = true,
     };
     const struct consensus_host host = {
         n,         host_now_ms, host_wall_ns, host_write, host_send,     host_committed,
@@ -388,9 +460,11 @@ static err start_driver(struct node *n, const struct logstore_recovered *r, stru
         .vote = r->vote,
         .first = r->first,
         .count = count,
-        .stored = list,
         .applied = ledger_applied_index(n->ledger),
     };
+    TRY(read_snapshot(n, &disk.snapshot, reterr));
+    struct consensus_stored *list = mem_new(count + 1, sizeof *list);
+    disk.stored = list;
     random_bytes(&options.seed, sizeof options.seed);
     n->term = n->term_seen = r->term; /* until the driver tells another one */
     err e = read_log(n, r, list, reterr);
@@ -401,7 +475,114 @@ static err start_driver(struct node *n, const struct logstore_recovered *r, stru
         entry_unref(list[i].entry);
     }
     free(list);
+    consensus_snapshot_unref(&disk.snapshot);
     return e;
+}
+
+err host_open_log(struct node *n, struct errtext *reterr)
+{
+    char path[4096];
+    struct logstore_options options = {
+        .done_ctx = n,
+        .on_done = log_wakes_loop,
+        .segment_bytes = n->config.log_segment_bytes,
+    };
+    snprintf(path, sizeof path, "%s/log", n->config.data);
+    TRY(dir_make(path, reterr));
+    if (n->log_wake == NULL) {
+        n->log_wake = loop_wake_new(n->loop, log_done, n);
+    }
+    TRY(logstore_open(path, &options, &n->log, &n->recovered, reterr));
+    if (n->recovered.cut_bytes > 0) {
+        log_warn("cut a torn last write of %llu bytes off the log; nothing in it was acknowledged",
+                 (unsigned long long)n->recovered.cut_bytes);
+    }
+    return err_ok();
+}
+
+err host_open(struct node *n, struct errtext *reterr)
+{
+    const struct logstore_recovered *r = &n->recovered;
+    uint64_t applied = ledger_applied_index(n->ledger);
+    TRY(consensus_self_test(reterr));
+    bool empty = r->last < r->first && r->snapshot.index == 0;
+    if (empty && (applied > 0 || r->term > 1)) {
+        return err_fail(reterr, ERR_CORRUPT,
+                        "%s/log is empty although this node has voted or holds blocks: a node "
+                        "whose log is lost may not come back under its number; restore it or "
+                        "replace the node",
+                        n->config.data);
+    }
+    if (empty) { /* a crash may have come between its two writes: then it is done again */
+        TRY(found(n, reterr));
+        logstore_close(n->log);
+        n->log = NULL;
+        TRY(host_open_log(n, reterr));
+    }
+    if (r->last < applied) {
+        return err_fail(reterr, ERR_CORRUPT,
+                        "%s/log ends at entry %llu although entry %llu is applied", n->config.data,
+                        (unsigned long long)r->last, (unsigned long long)applied);
+    }
+    TRY(start_driver(n, reterr));
+    loop_hook_add(n->loop, &n->after_turn);
+    log_info("log: entries %llu to %llu, term %llu; applied %llu", (unsigned long long)r->first,
+             (unsigned long long)r->last, (unsigned long long)r->term, (unsigned long long)applied);
+    return err_ok();
+}
+
+/* Stops driver and log; what was written and not reported is on disk. */
+static void close_both(struct node *n)
+{
+    consensus_close(n->consensus);
+    n->consensus = NULL;
+    while (n->unwritten != NULL) {
+        struct write *w = n->unwritten;
+        n->unwritten = w->next;
+        consensus_job_free(w->from);
+        write_free(w);
+    }
+    if (n->log != NULL) {
+        logstore_drain(n->log);
+        for (struct logstore_job *job; (job = logstore_completed(n->log)) != NULL;) {
+            struct write *w = job->ctx;
+            consensus_job_free(w->from);
+            write_free(w);
+        }
+        logstore_close(n->log);
+        n->log = NULL;
+    }
+}
+
+/* The driver gave an install up; there is no other way to do it than to start over from disk, as
+ * after a crash (design of the Raft core). The state stays open. Cost: reading the log. */
+static void reset(struct loop_task *task)
+{
+    struct node *n = task->ctx;
+    struct errtext why;
+    if (n->failure[0] != '\0' || !consensus_wants_reset(n->consensus) || n->applying_begun) {
+        return; /* asked again every turn: a block that was begun is finished first */
+    }
+    loop_hook_remove(n->loop, &n->after_turn);
+    loop_timer_stop(n->loop, &n->consensus_timer);
+    close_both(n);
+    manifest_free(fetch_end(n));
+    entry_unref(n->applying.entry);
+    n->applying = (struct consensus_next){0};
+    chain_cut(&n->chain, 0);
+    n->tail.known = false;
+    n->checkpoints.cutting = 0;
+    err e = host_open_log(n, &why);
+    n->role = CONSENSUS_FOLLOWER;
+    n->term = n->recovered.term;
+    if (!failed(e)) {
+        e = host_open(n, &why);
+    }
+    if (failed(e)) {
+        die("the log was not opened again: %s", why.text);
+    }
+    loop_post(n->loop, &n->state_task);
+    loop_post(n->loop, &n->apply_task);
 }
 
 void host_init(struct node *n)
@@ -409,49 +590,9 @@ void host_init(struct node *n)
     buf_init(&n->packet, PEER_FRAME_BYTES_MAX);
     loop_timer_init(&n->consensus_timer, tick, n);
     loop_task_init(&n->state_task, state_changed, n);
+    loop_task_init(&n->reset_task, reset, n);
+    loop_task_init(&n->restored_task, restored, n);
     n->after_turn = (struct loop_hook){.run = after_turn, .ctx = n};
-}
-
-err host_open(struct node *n, struct errtext *reterr)
-{
-    char path[4096];
-    struct logstore_recovered recovered;
-    struct logstore_options options = {.done_ctx = n, .on_done = log_wakes_loop};
-    TRY(consensus_self_test(reterr));
-    snprintf(path, sizeof path, "%s/log", n->config.data);
-    TRY(dir_make(path, reterr));
-    n->log_wake = loop_wake_new(n->loop, log_done, n);
-    TRY(logstore_open(path, &options, &n->log, &recovered, reterr));
-    if (recovered.cut_bytes > 0) {
-        log_warn("cut a torn last write of %llu bytes off the log; nothing in it was acknowledged",
-                 (unsigned long long)recovered.cut_bytes);
-    }
-    bool empty = recovered.last < recovered.first && recovered.snapshot.index == 0;
-    if (empty && (ledger_applied_index(n->ledger) > 0 || recovered.term > 1)) {
-        return err_fail(reterr, ERR_CORRUPT,
-                        "%s is empty although this node has voted or holds blocks: a node whose "
-                        "log is lost may "
-                        "not come back under its number; restore it or replace the node",
-                        path);
-    }
-    if (empty) { /* a crash may have come between its two writes: then it is done again */
-        TRY(found(n, reterr));
-        logstore_close(n->log);
-        n->log = NULL;
-        TRY(logstore_open(path, &options, &n->log, &recovered, reterr));
-    }
-    if (recovered.last < ledger_applied_index(n->ledger)) {
-        return err_fail(reterr, ERR_CORRUPT, "%s ends at entry %llu although entry %llu is applied",
-                        path, (unsigned long long)recovered.last,
-                        (unsigned long long)ledger_applied_index(n->ledger));
-    }
-    TRY(start_driver(n, &recovered, reterr));
-    loop_hook_add(n->loop, &n->after_turn);
-    log_info("log: entries %llu to %llu, term %llu; applied %llu",
-             (unsigned long long)recovered.first, (unsigned long long)recovered.last,
-             (unsigned long long)recovered.term,
-             (unsigned long long)ledger_applied_index(n->ledger));
-    return err_ok();
 }
 
 void host_close(struct node *n)
@@ -460,24 +601,7 @@ void host_close(struct node *n)
         loop_hook_remove(n->loop, &n->after_turn);
         loop_timer_stop(n->loop, &n->consensus_timer);
     }
-    consensus_close(n->consensus);
-    n->consensus = NULL;
-    while (n->unwritten != NULL) {
-        struct write *w = n->unwritten;
-        n->unwritten = w->next;
-        consensus_job_free(w->from);
-        free(w);
-    }
-    if (n->log != NULL) {
-        logstore_drain(n->log);
-        for (struct logstore_job *job; (job = logstore_completed(n->log)) != NULL;) {
-            struct write *w = job->ctx;
-            consensus_job_free(w->from);
-            free(w);
-        }
-        logstore_close(n->log);
-        n->log = NULL;
-    }
+    close_both(n);
     loop_wake_free(n->log_wake);
     n->log_wake = NULL;
     chain_done(&n->chain);

@@ -98,6 +98,15 @@ static void on_frame(void *ctx, uint64_t from, uint8_t type, struct bytes bytes)
     case FRAME_GOSSIP:
         gossip_receive(n, from, bytes);
         break;
+    case FRAME_CHECKPOINTS:
+        checkpoint_heard(n, from, bytes);
+        break;
+    case FRAME_FETCH:
+        serve_asked(n, from, bytes);
+        break;
+    case FRAME_CHUNK:
+        fetch_chunk(n, from, bytes);
+        break;
     default:
         log_debug("a frame of unknown type %u of node %llu", type, (unsigned long long)from);
     }
@@ -128,6 +137,9 @@ static void each_second(struct loop_timer *timer)
     disk_sample(n);
     scrub_second(n);
     gossip_send(n);
+    checkpoint_tell(n);
+    checkpoint_judge(n);
+    fetch_watch(n);
     alarm_expire(n);
     submit_sweep(n);
     reads_sweep(n);
@@ -202,7 +214,7 @@ static err find_self(struct node *n, struct errtext *reterr)
                     n->config.node, n->config.institution, n->config.genesis);
 }
 
-static err open_state(struct node *n, struct errtext *reterr)
+err node_open_state(struct node *n, struct errtext *reterr)
 {
     char path[4096];
     struct kv_options kv = {0};
@@ -213,7 +225,49 @@ static err open_state(struct node *n, struct errtext *reterr)
     TRY(kv_open(path, &kv, &n->kv, reterr));
     random_bytes(options.map_seed, sizeof options.map_seed);
     err e = ledger_open(n->kv, n->genesis, &options, &n->ledger, reterr);
-    return failed(e) ? err_wrapf(reterr, e, "%s", path) : e;
+    if (failed(e)) {
+        kv_close(n->kv);
+        n->kv = NULL;
+        return err_wrapf(reterr, e, "%s", path);
+    }
+    return e;
+}
+
+/* Is the state one that the log can go on from? A directory that was lost comes back empty. */
+static bool state_fits(const struct node *n)
+{
+    return ledger_applied_index(n->ledger) + 1 >= n->recovered.first;
+}
+
+/* Finishes an install first. A state that is lost or damaged is replaced by the newest checkpoint
+ * of this node; the log has what came after it. */
+static err open_state(struct node *n, struct errtext *reterr)
+{
+    const struct logstore_recovered *r = &n->recovered;
+    struct errtext why;
+    TRY(install_recover(n, r, reterr));
+    err e = node_open_state(n, reterr);
+    bool lost = !failed(e) && !state_fits(n);
+    if (!lost && !err_is(e, ERR_CORRUPT)) {
+        return e;
+    }
+    if (lost) {
+        ledger_close(n->ledger);
+        kv_close(n->kv);
+        n->ledger = NULL;
+        n->kv = NULL;
+        e = err_fail(reterr, ERR_CORRUPT, "%s/state was lost, and the log begins at entry %llu",
+                     n->config.data, (unsigned long long)r->first);
+    }
+    log_error("%s", reterr->text);
+    err restored = install_restore(n, r, &why);
+    if (failed(restored)) {
+        return err_wrapf(reterr, e,
+                         "no checkpoint can replace the state (%s): restore a backup, or "
+                         "replace this node",
+                         why.text);
+    }
+    return node_open_state(n, reterr);
 }
 
 static err read_genesis(struct node *n, struct errtext *reterr)
@@ -257,6 +311,9 @@ static void init_parts(struct node *n)
     reads_init(n);
     watch_init(n);
     decide_init(n);
+    n->checkpoints.files = fileops_system();
+    serve_init(n);
+    fetch_init(n);
     loop_timer_init(&n->second_timer, each_second, n);
     loop_timer_init(&n->drain_timer, drain_step, n);
     loop_timer_init(&n->fail_timer, fail_step, n);
@@ -272,7 +329,9 @@ static err open_parts(struct node *n, struct errtext *reterr)
     init_parts(n);
     TRY(verify_new(n->loop, n->config.workers, &n->verify, reterr));
     TRY(pool_new(n->loop, NAME_THREADS, NAME_LOOKUPS, &n->names, reterr));
+    TRY(host_open_log(n, reterr));
     TRY(open_state(n, reterr));
+    TRY(checkpoint_open(n, reterr));
     TRY(find_self(n, reterr));
     TRY(credentials_open_links(n, &host, reterr));
     TRY(host_open(n, reterr));
@@ -362,6 +421,7 @@ void node_close(struct node *n)
         verify_drain(n->verify); /* its verdicts still meet a whole node */
     }
     scrub_close(n);
+    checkpoint_drain(n);
     grpc_server_free(n->grpc);
     peer_links_free(n->links);
     pool_free(n->names);
@@ -370,6 +430,7 @@ void node_close(struct node *n)
         reads_done(n);
         submit_done(n);
         host_close(n);
+        checkpoint_close(n);
     }
     entry_unref(n->applying.entry);
     ledger_close(n->ledger);

@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "net/peer.h"
 #include "server/chain.h"
+#include "server/checkpoint.h"
 #include "server/config.h"
 #include "server/frames.h"
 #include "server/inflight.h"
@@ -28,6 +29,9 @@ enum frame_type {
     FRAME_READ = 4,    /* u64 token: what height must a linearizable read see? */
     FRAME_READY = 5,   /* u64 token, u8 ok, u64 height */
     FRAME_GOSSIP = 6,  /* gossip.h */
+    FRAME_CHECKPOINTS = 7, /* frames.h: the newest checkpoints of a node */
+    FRAME_FETCH = 8,       /* frames.h: bytes of a checkpoint, please */
+    FRAME_CHUNK = 9,       /* frames.h: here they are */
 };
 
 /* What another node last said of itself. */
@@ -106,6 +110,9 @@ struct node {
     uint64_t term_seen;
     struct buf packet; /* encoding of the packet under way */
     uint64_t clock_ms; /* last answer of now_ms: never goes back */
+    struct logstore_recovered recovered; /* between opening the log and starting the driver */
+    struct loop_task reset_task;         /* an install was given up */
+    struct loop_task restored_task;      /* the state was replaced */
     uint64_t frames_refused;
     struct garbled garbled[NODES_MAX];
     struct write *unwritten; /* failed writes: the driver refers to them until it is closed */
@@ -119,6 +126,9 @@ struct node {
     struct loop_task apply_task;
     struct consensus_next applying; /* index 0: nothing is out */
     bool applying_begun;
+
+    /* checkpoint.c */
+    struct checkpoints checkpoints;
 
     /* submit.c */
     struct inflight_table inflight;
@@ -181,12 +191,17 @@ void node_fail(struct node *n, const char *fmt, ...) __attribute__((format(print
 void node_fail_as_leader(struct node *n, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Opens data/state and the ledger on it. On failure nothing of it is open. */
+err node_open_state(struct node *n, struct errtext *reterr) ERR_MUST_USE;
+
 /* The row of a node in the ledger's table, or NULL. */
 const struct ledger_node *node_row(const struct node *n, uint64_t id);
 
 /* ---- host.c ---- */
 void host_init(struct node *n);
-/* Opens the log, founds the network on the first start, starts the driver. */
+/* Opens the log: n->recovered says what is in it. */
+err host_open_log(struct node *n, struct errtext *reterr) ERR_MUST_USE;
+/* The state is open: founds the network on the first start, starts the driver. */
 err host_open(struct node *n, struct errtext *reterr) ERR_MUST_USE;
 void host_close(struct node *n);
 /* A frame of a peer for the driver. */
@@ -220,6 +235,8 @@ void submit_refused(struct node *n, uint64_t from, struct bytes frame);
 void submit_settle(struct node *n, const struct ledger_result *r);
 /* Role or term changed: what was proposed or forwarded is UNKNOWN. */
 void submit_leadership_lost(struct node *n);
+/* The state was replaced by a later one: what waits for a block is UNKNOWN. */
+void submit_state_replaced(struct node *n);
 /* A link went down: what was forwarded there is UNKNOWN. */
 void submit_link_lost(struct node *n, uint64_t peer);
 /* Answers UNKNOWN to what has waited too long. */

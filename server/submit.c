@@ -640,6 +640,18 @@ void submit_leadership_lost(struct node *n)
     end_where(n, lost_with_leadership, 0, "the leader changed");
 }
 
+static bool lost_with_state(const struct node *n, const struct inflight *r, uint64_t arg)
+{
+    (void)n;
+    (void)arg;
+    return r->state == INFLIGHT_PROPOSED || r->state == INFLIGHT_FORWARDED;
+}
+
+void submit_state_replaced(struct node *n)
+{
+    end_where(n, lost_with_state, 0, "this node went on from a checkpoint");
+}
+
 static bool lost_with_link(const struct node *n, const struct inflight *r, uint64_t peer)
 {
     (void)n;

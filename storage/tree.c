@@ -123,8 +123,8 @@ static int write_new(const struct fileops *ops, const char *path, struct bytes c
     return rc;
 }
 
-err tree_replace(const struct fileops *ops, const char *dir, const char *name,
-                 struct bytes content, struct errtext *reterr)
+err tree_replace(const struct fileops *ops, const char *dir, const char *name, struct bytes content,
+                 struct errtext *reterr)
 {
     struct path fresh;
     struct path target;
@@ -265,8 +265,7 @@ static err remove_flat(const struct fileops *ops, const char *dir, struct errtex
     return rc == 0 || rc == -ENOENT ? e : fail(reterr, "remove", dir, rc);
 }
 
-err tree_remove(const struct fileops *ops, const char *dir, const char *sub,
-                struct errtext *reterr)
+err tree_remove(const struct fileops *ops, const char *dir, const char *sub, struct errtext *reterr)
 {
     require(dir != NULL);
     bool there = false;
@@ -342,8 +341,8 @@ static bool never_changes(const char *name)
     return size > 4 && strcmp(name + size - 4, ".sst") == 0;
 }
 
-static err clone_file(const struct fileops *ops, const char *from, const char *to,
-                      const char *name, struct errtext *reterr)
+static err clone_file(const struct fileops *ops, const char *from, const char *to, const char *name,
+                      struct errtext *reterr)
 {
     struct path a;
     struct path b;

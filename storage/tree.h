@@ -40,8 +40,8 @@ err tree_size(const struct fileops *ops, const char *path, uint64_t *ret,
               struct errtext *reterr) ERR_MUST_USE;
 
 /* Writes dir/name as a whole: beside it, synced, renamed, the directory synced. */
-err tree_replace(const struct fileops *ops, const char *dir, const char *name,
-                 struct bytes content, struct errtext *reterr) ERR_MUST_USE;
+err tree_replace(const struct fileops *ops, const char *dir, const char *name, struct bytes content,
+                 struct errtext *reterr) ERR_MUST_USE;
 
 /* The names in dir, ascending by octets; the caller frees them with tree_names_done. LIMIT: more
  * than TREE_FILES_MAX, or a name over TREE_NAME_BYTES_MAX. NOT_FOUND. */

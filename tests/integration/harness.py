@@ -75,10 +75,11 @@ class Bench:
         self.cli = lab_module.binary(build, "concordat")
         self.expected = None  # words in a log that the test itself has caused
 
-    def up(self, nodes=3, election_ms=1000, options=()):
+    def up(self, nodes=3, election_ms=1000, options=(), **keys):
         done = subprocess.run(
             [os.path.join(ROOT, "deploy", "lab"), "up", "--nodes", str(nodes), "--build", self.build,
-             "--dir", self.lab.folder, "--election-ms", str(election_ms), *options], text=True,
+             "--dir", self.lab.folder, "--election-ms", str(election_ms), *options,
+             *[f"--set={key}={value}" for key, value in keys.items()]], text=True,
             capture_output=True)
         if done.returncode != 0:
             raise AssertionError(f"lab up: {done.stdout}{done.stderr}")

@@ -252,6 +252,26 @@ static void a_node_far_behind_installs_a_snapshot(void **state)
     lab_free(l);
 }
 
+/* A peer that was offered a checkpoint and then stays away must not keep the log growing. */
+static void a_silent_peer_holds_nothing_back(void **state)
+{
+    (void)state;
+    struct lab *l = lab_far_behind();
+    lab_command(l, 1, 10);
+    lab_settle(l, 1, LAB_BIT(1) | LAB_BIT(2));
+    assert_int_equal(lab_snapshot(l, 1, 0, bytes_text("newer")), CONSENSUS_BUSY);
+    lab_down(l, 3);
+    uint64_t until = l->now_ms + (PIN_SILENT_ELECTIONS + 1) * 1000;
+    while (l->now_ms < until) {
+        lab_timeout(l, 1);
+        lab_deliver(l, LAB_BIT(1) | LAB_BIT(2), 6);
+    }
+    assert_true(lab_leads(l, 1));
+    assert_int_equal(lab_snapshot(l, 1, 0, bytes_text("newer")), CONSENSUS_OK);
+    lab_sync(l, 1);
+    lab_free(l);
+}
+
 static void a_failed_fetch_starts_over(void **state)
 {
     (void)state;
@@ -351,6 +371,7 @@ int main(void)
         cmocka_unit_test(leadership_moves_though_the_own_disk_is_dead),
         cmocka_unit_test(leadership_does_not_move_to_the_silent),
         cmocka_unit_test(a_node_far_behind_installs_a_snapshot),
+        cmocka_unit_test(a_silent_peer_holds_nothing_back),
         cmocka_unit_test(a_failed_fetch_starts_over),
         cmocka_unit_test(a_marked_place_is_offered_later),
         cmocka_unit_test(nothing_is_marked_while_entries_are_out),

@@ -376,8 +376,21 @@ static uint64_t op_random(void *ctx)
 struct fileops simdisk_ops(struct simdisk *d)
 {
     return (struct fileops){
-        d,       op_open,   op_close,  op_pread,   op_pwrite, op_fdatasync, op_fallocate,
-        op_size, op_rename, op_unlink, op_dirsync, op_list,   op_lock,      op_random};
+        .ctx = d,
+        .open = op_open,
+        .close = op_close,
+        .pread = op_pread,
+        .pwrite = op_pwrite,
+        .fdatasync = op_fdatasync,
+        .fallocate = op_fallocate,
+        .size = op_size,
+        .rename = op_rename,
+        .unlink = op_unlink,
+        .dirsync = op_dirsync,
+        .list = op_list,
+        .lock = op_lock,
+        .random = op_random,
+    };
 }
 
 /* Of what was written and not synced: nothing, everything, or single sectors. */

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""A follower that is too far behind installs a checkpoint while the load goes on.
+
+The log is cut everywhere behind agreed checkpoints; the follower comes back, pulls a checkpoint from
+whoever has it, is killed (and so are its sources) at random moments, and ends level with the others:
+one height, one digest, one state, bounded logs. A node whose state was lost or damaged goes on from
+its own checkpoint.
+
+By hand: --kills 50 for the long run, --seconds 300 or --records 2000000 for a large state.
+"""
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import time
+
+import harness
+import restart
+from harness import check
+
+MIB = 1 << 20
+CHECKPOINT, TAIL, SEGMENT, RATE = 512 << 10, 128 << 10, MIB, 4 * MIB
+MEMORY_MB = 256
+PARTY = "pmo.roquefort"
+
+
+def log_bytes(bench, name):
+    folder = bench.lab.path(name, "data", "log")
+    return sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder))
+
+
+def checkpoints(bench, name):
+    """The indexes of the checkpoints whose files a node keeps."""
+    folder = bench.lab.path(name, "data", "checkpoints")
+    found = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(int(f, 16) for f in found
+                  if f != "new" and os.path.isdir(os.path.join(folder, f, "state")))
+
+
+def start_load(bench, addresses, seconds, prefix, clients=4, events=20):
+    with open(bench.lab.profile, encoding="utf-8") as f:
+        key = bench.lab.path(json.load(f)["parties"][PARTY])
+    return subprocess.Popen(
+        restart.load_command(bench, addresses, "--contract",
+                             os.path.join(harness.ROOT, "contracts", "transfer.rules"),
+                             "--party-key", key, "--clients", str(clients), "--events", str(events),
+                             "--warmup", "0", "--seconds", str(seconds), "--prefix", prefix),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end_load(process):
+    out, errors = process.communicate(timeout=600)
+    check(process.returncode == 0, f"the load met no error {errors.strip()}".strip())
+    return json.loads(out.splitlines()[-1])
+
+
+def wait_cut(bench, names, above, seconds=60):
+    """Waits until the log of each node begins after entry `above`."""
+    deadline = time.time() + seconds
+    while time.time() < deadline:
+        firsts = [first_entry(bench, name) for name in names]
+        if min(firsts) > above:
+            return firsts
+        time.sleep(0.2)
+    raise AssertionError(f"the logs of {names} begin at {firsts} after {seconds} s, not after {above}")
+
+
+def first_entry(bench, name):
+    said = re.findall(r"the log begins at entry (\d+) now", bench.log(name))
+    return int(said[-1]) if said else 1
+
+
+def said(bench, name, words):
+    return bench.log(name).count(words)
+
+
+def wait_said(bench, name, words, count, seconds):
+    deadline = time.time() + seconds
+    while time.time() < deadline:
+        if said(bench, name, words) >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{name} did not say '{words}' {count} times in {seconds} s")
+
+
+def same_states(bench):
+    """Stops all nodes at one height and compares what their newest common checkpoint says."""
+    common = None
+    for name in bench.nodes:
+        folder = bench.lab.path(name, "data", "checkpoints")
+        heads = {}
+        for index in os.listdir(folder):
+            path = os.path.join(folder, index, "manifest")
+            if os.path.exists(path):
+                with open(path, "rb") as f:
+                    heads[index] = f.read()[12:12 + 97]  # the id: docs/formats/checkpoint.md
+        pairs = set(heads.items())
+        common = pairs if common is None else common & pairs
+    return common
+
+
+def fall_behind(bench, follower, seconds):
+    """The follower sleeps while the others pass several checkpoints."""
+    others = [n for n in bench.nodes if n != follower]
+    before = max(first_entry(bench, n) for n in others)
+    height = restart.height_of(bench.status(follower)[1])
+    bench.kill(follower, 9)
+    process = start_load(bench, others, seconds, f"away{height}")
+    end_load(process)
+    wait_cut(bench, others, before + 1)
+    check(min(first_entry(bench, n) for n in others) > 1, "the others have cut their logs")
+
+
+def come_back(bench, follower, kills, seed):
+    """Starts the follower under load; kills it and its sources at random moments."""
+    dice = random.Random(seed)
+    others = [n for n in bench.nodes if n != follower]
+    installs = said(bench, follower, "the state is that of height")
+    process = start_load(bench, others, 8 + 2 * kills, f"back{seed}", clients=2, events=5)
+    bench.start(follower)
+    wait_said(bench, follower, "this node is too far behind", 1, 60)
+    for _ in range(kills):
+        time.sleep(dice.uniform(0.05, 1.5))
+        victim = dice.choice([follower, follower, *others])
+        bench.kill(victim, 9)
+        time.sleep(dice.uniform(0, 0.5))
+        bench.start(victim)
+    end_load(process)
+    wait_said(bench, follower, "the state is that of height", installs + 1, 120)
+    head = restart.level(bench, 120)
+    check(True, f"{follower} is level at height {head[0]} after {kills} kills (seed {seed})")
+
+
+def lose_state(bench, name, damage):
+    """The state of a node is gone or damaged; its log begins later; its own checkpoint is used."""
+    bench.kill(name, 15)
+    state = bench.lab.path(name, "data", "state")
+    if damage:
+        for file in os.listdir(state):
+            if file.startswith("MANIFEST-"):
+                with open(os.path.join(state, file), "r+b") as f:
+                    f.seek(20)
+                    f.write(b"\xff" * 64)
+    else:
+        shutil.rmtree(state)
+    bench.start(name)
+    wait_said(bench, name, "goes on from its own checkpoint", 2 if damage else 1, 60)
+    restart.level(bench, 120)
+    check(True, f"{name} went on from its own checkpoint after its state was "
+                f"{'damaged' if damage else 'lost'}")
+
+
+def main(bench, args):
+    """Checkpoints, cut logs, installs under load with kills, lost and damaged states."""
+    slow = restart.sanitized(args.build)
+    large = args.records > 0
+    unit = 64 * MIB if large else CHECKPOINT
+    bench.up(3, 500, checkpoint_bytes=unit, log_tail_bytes=TAIL, log_segment_bytes=SEGMENT,
+             snapshot_rate=64 * MIB if large else RATE)
+    bench.run("contract", "deploy", os.path.join(harness.ROOT, "contracts", "transfer.rules"))
+    seconds = args.seconds or (20 if slow else 8)
+    result = end_load(start_load(bench, bench.nodes, seconds, "first"))
+    print(f"{result['all_requests']} requests in {seconds} s")
+    firsts = wait_cut(bench, bench.nodes, 1)
+    check(True, f"the logs begin at entries {firsts}")
+    restart.level(bench, 60)
+    leader = bench.leader()
+    follower = [n for n in bench.nodes if n != leader][0]
+    base = {n: restart.memory_mb(bench, n)[0] for n in bench.nodes}
+    fall_behind(bench, follower, seconds)
+    come_back(bench, follower, 0, args.seed)
+    for name in bench.nodes:
+        now, peak = restart.memory_mb(bench, name)
+        print(f"{name}: {base[name]} MB before, {now} MB now, {peak} MB at most")
+        if not slow and not large:
+            check(peak < base[name] + MEMORY_MB, f"{name} stays under its base + {MEMORY_MB} MB")
+    kills = args.kills or (2 if slow else 5)
+    fall_behind(bench, follower, seconds)
+    come_back(bench, follower, kills, args.seed + 1)
+    lose_state(bench, follower, False)
+    lose_state(bench, follower, True)
+    result = end_load(start_load(bench, bench.nodes, 4, "last"))
+    head = restart.level(bench, 120)
+    check(len(same_states(bench)) > 0, f"the nodes hold checkpoints of one state (height {head[0]})")
+    for name in bench.nodes:
+        size = log_bytes(bench, name)
+        check(size <= 3 * unit + TAIL + 4 * SEGMENT, f"the log of {name} takes {size >> 10} KiB")
+        check(len(checkpoints(bench, name)) <= 3, f"{name} keeps {len(checkpoints(bench, name))} "
+                                                  "checkpoints")
+    trial = bench.json("trial-balance")["lines"]
+    check(trial and all(int(line["sum"]) == 0 for line in trial), "every family sums to zero")
+    check(not any("alarm:" in bench.log(n) for n in bench.nodes), "no alarm was raised")
+
+
+if __name__ == "__main__":
+    harness.main(main, kills=0, seconds=0, records=0, seed=1)
