@@ -77,7 +77,7 @@ static bool impossible_rejections(uint32_t off)
         NEED(lab_command(l, 1, 10) == CONSENSUS_OK);
         lab_settle(l, 1, two);
     }
-    NEED(consensus_snapshot(c, 0, bytes_text("manifest")) == CONSENSUS_OK);
+    NEED(lab_snapshot(l, 1, 0, bytes_text("manifest")) == CONSENSUS_OK);
     lab_sync(l, 1);
     uint64_t snapshot = c->snapshot.index;
     NEED(snapshot > match + 1);
@@ -101,7 +101,7 @@ static bool first_entries_come_late(uint32_t off)
     struct consensus *c = l->nodes[2].c;
     NEED(lab_command(l, 1, 10) == CONSENSUS_OK);
     lab_settle(l, 1, LAB_ALL);
-    NEED(consensus_snapshot(c, 0, bytes_text("manifest")) == CONSENSUS_OK);
+    NEED(lab_snapshot(l, 2, 0, bytes_text("manifest")) == CONSENSUS_OK);
     lab_sync(l, 2);
     NEED(c->log.first > 1);
     uint64_t last = raft_last_index(&c->raft);

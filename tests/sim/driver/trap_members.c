@@ -110,7 +110,7 @@ static bool one_snapshot_is_enough(uint32_t off)
         NEED(lab_command(l, 1, 10) == CONSENSUS_OK);
         lab_settle(l, 1, two);
     }
-    NEED(consensus_snapshot(l->nodes[1].c, 2, bytes_text("manifest")) == CONSENSUS_OK);
+    NEED(lab_snapshot(l, 1, 2, bytes_text("manifest")) == CONSENSUS_OK);
     lab_sync(l, 1);
     lab_up(l, 3);
     for (int i = 0; i < 10 && x->fetches == 0; i++) {
@@ -122,7 +122,7 @@ static bool one_snapshot_is_enough(uint32_t off)
         NEED(lab_command(l, 1, 10) == CONSENSUS_OK);
         lab_settle(l, 1, LAB_ALL);
     }
-    enum consensus_answer answer = consensus_snapshot(l->nodes[1].c, 2, bytes_text("newer"));
+    enum consensus_answer answer = lab_snapshot(l, 1, 2, bytes_text("newer"));
     NEED(answer == (off == 0 ? CONSENSUS_BUSY : CONSENSUS_OK));
     lab_sync(l, 1);
     consensus_fetched(x->c, true);
