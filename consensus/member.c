@@ -227,7 +227,7 @@ enum consensus_answer consensus_transfer(struct consensus *c, uint64_t id)
         return CONSENSUS_BAD_MEMBER;
     }
     /* Whoever is silent would not campaign, and commands would wait for an election timeout. */
-    if (status_silent(c, id)) {
+    if (status_silent(c, id, 1)) {
         return CONSENSUS_BUSY;
     }
     /* T20: the core tells the target to campaign at its first acknowledgement, level or not. */

@@ -32,5 +32,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (frame_gossip_read(frame, &gossip)) {
         require(gossip.version[GOSSIP_TEXT_MAX] == '\0');
     }
+    struct frame_checkpoints list;
+    if (frame_checkpoints_read(frame, &list)) {
+        require(list.count <= CHECKPOINTS_TOLD_MAX);
+    }
+    struct frame_fetch fetch;
+    if (frame_fetch_read(frame, &fetch)) {
+        require(fetch.length > 0 && fetch.length <= FETCH_CHUNK_BYTES);
+    }
+    struct frame_chunk chunk;
+    if (frame_chunk_read(frame, &chunk)) {
+        require(chunk.data.size <= FETCH_CHUNK_BYTES);
+        require(chunk.status != CHUNK_OK || chunk.offset + chunk.data.size <= chunk.total);
+    }
     return 0;
 }

@@ -382,6 +382,9 @@ static void start_config(const struct machine *m, struct config *ret)
         .election_timeout_ms = CONFIG_ELECTION_MS,
         .heartbeat_ms = CONFIG_HEARTBEAT_MS,
         .workers = 2,
+        .checkpoint_bytes = UINT64_C(1) << 40, /* none is taken */
+        .log_tail_bytes = LOG_TAIL_BYTES_DEFAULT,
+        .snapshot_rate = SNAPSHOT_RATE_DEFAULT,
         .log_level = LOG_LEVEL_INFO,
     };
 }

@@ -2,6 +2,7 @@
  * later, as an event, on the machine's disk in memory. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/require.h"
@@ -120,6 +121,11 @@ static int log_dirsync(void *ctx, const char *path)
 static int log_list(void *ctx, const char *path, void *arg, void (*on_name)(void *, const char *))
 {
     struct fileops ops = disk_of(ctx);
+    size_t size = strlen(path);
+    /* The disk has one directory, and that is the log's; no checkpoint is taken here yet. */
+    if (size < 4 || strcmp(path + size - 4, "/log") != 0) {
+        return -ENOENT;
+    }
     return ops.list(ops.ctx, path, arg, on_name);
 }
 
@@ -138,8 +144,21 @@ static uint64_t log_random(void *ctx)
 struct fileops seam_log_files(struct machine *m)
 {
     return (struct fileops){
-        m,        log_open,   log_close,  log_pread,   log_pwrite, log_fdatasync, log_fallocate,
-        log_size, log_rename, log_unlink, log_dirsync, log_list,   log_lock,      log_random};
+        .ctx = m,
+        .open = log_open,
+        .close = log_close,
+        .pread = log_pread,
+        .pwrite = log_pwrite,
+        .fdatasync = log_fdatasync,
+        .fallocate = log_fallocate,
+        .size = log_size,
+        .rename = log_rename,
+        .unlink = log_unlink,
+        .dirsync = log_dirsync,
+        .list = log_list,
+        .lock = log_lock,
+        .random = log_random,
+    };
 }
 
 /* ---- the store ---- */

@@ -150,7 +150,7 @@ static void replication_831_first_entries_for_a_log_that_begins_later(void **sta
     (void)state;
     struct lab *l = lab_led();
     struct consensus *c = l->nodes[2].c;
-    assert_int_equal(consensus_snapshot(c, 0, bytes_text("manifest")), CONSENSUS_OK);
+    assert_int_equal(lab_snapshot(l, 2, 0, bytes_text("manifest")), CONSENSUS_OK);
     lab_sync(l, 2);
     assert_true(c->log.first > 1);
     struct packet *p = append(c->term, 0, 0);
@@ -196,7 +196,7 @@ static void trail_266_a_conflict_below_the_compacted_part(void **state)
         struct lab *l = lab_led();
         struct consensus *c = l->nodes[2].c;
         if (i > 0) {
-            assert_int_equal(consensus_snapshot(c, 0, bytes_text("manifest")), CONSENSUS_OK);
+            assert_int_equal(lab_snapshot(l, 2, 0, bytes_text("manifest")), CONSENSUS_OK);
             lab_sync(l, 2);
         }
         uint64_t at = i == 0 ? c->commit - 1 : c->snapshot.index;
