@@ -220,7 +220,7 @@ enum {
 
 /* ---- server: checkpoints ---- */
 enum {
-    CHECKPOINTS_KEPT_MAX = 8,       /* known by name; the files of at most three or four are kept */
+    CHECKPOINTS_KEPT_MAX = 64,      /* known by name: ten minutes of full load */
     CHECKPOINTS_TOLD_MAX = 4,       /* announced: a node that installs may be behind */
     CHECKPOINT_CONF_BYTES_MAX = 4096, /* a configuration of NODES_MAX servers takes 1 KiB */
     CHECKPOINT_RECORD_BYTES_MAX = MANIFEST_BYTES_MAX + CHECKPOINT_CONF_BYTES_MAX + 64,

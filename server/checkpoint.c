@@ -99,8 +99,16 @@ static void drop(struct node *n, uint64_t index, bool all)
     }
 }
 
+static uint64_t wanted_by(const struct node *n, const struct checkpoint_told *t);
+
+/* Somebody reads it, or fetches it from another node, which may die. */
 static bool is_pulled(const struct node *n, const struct checkpoint *c)
 {
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        if (wanted_by(n, &n->checkpoints.told[i]) == c->manifest->id.index) {
+            return true;
+        }
+    }
     return c->readers > 0 ||
            (c->pulled_ns != 0 && loop_now_ns(n->loop) - c->pulled_ns < SERVE_IDLE_NS);
 }
@@ -291,32 +299,64 @@ bool checkpoint_pauses(const struct node *n)
 
 /* ---- agreement ---- */
 
-void checkpoint_tell(struct node *n)
+static void put_word(struct buf *b, const struct checkpoint *c)
 {
-    uint64_t ids[NODES_MAX];
+    const struct checkpoint_id *id = &c->manifest->id;
+    buf_put_u64(b, id->index);
+    buf_put_u64(b, id->height);
+    buf_put(b, id->digest, 32);
+    buf_put(b, id->state_digest, 32);
+}
+
+/* The newest ones, the one that this peer wants among them: it may be older by now. */
+static void tell_one(struct node *n, uint64_t peer, uint64_t wanted)
+{
+    const struct checkpoint *extra = wanted == 0 ? NULL : checkpoint_find(n, wanted);
+    uint64_t wants = n->checkpoints.fetch.phase == FETCH_IDLE ? 0 : n->checkpoints.fetch.id.index;
     uint8_t count = 0;
     struct buf items;
     struct buf head;
     buf_init(&items, CHECKPOINTS_TOLD_MAX * CHECKPOINT_ID_BYTES);
-    buf_init(&head, 2);
-    const struct checkpoint *c = n->checkpoints.newest;
-    for (; c != NULL && count < CHECKPOINTS_TOLD_MAX; c = c->next, count++) {
-        const struct checkpoint_id *id = &c->manifest->id;
-        buf_put_u64(&items, id->index);
-        buf_put_u64(&items, id->height);
-        buf_put(&items, id->digest, 32);
-        buf_put(&items, id->state_digest, 32);
+    buf_init(&head, 16);
+    for (const struct checkpoint *c = n->checkpoints.newest; c != NULL; c = c->next) {
+        bool room = count + 1 < CHECKPOINTS_TOLD_MAX || extra == NULL;
+        if (c == extra || (room && count < CHECKPOINTS_TOLD_MAX)) {
+            put_word(&items, c);
+            extra = c == extra ? NULL : extra;
+            count++;
+        }
     }
     buf_put_u8(&head, CHECKPOINTS_VERSION);
+    buf_put_u64(&head, wants);
     buf_put_u8(&head, count);
     struct bytes parts[] = {buf_bytes(&head), buf_bytes(&items)};
-    size_t peers = count == 0 ? 0 : peer_ids(n->links, ids);
-    for (size_t i = 0; i < peers; i++) {
-        err e = peer_send(n->links, ids[i], FRAME_CHECKPOINTS, parts, 2);
+    if (count > 0 || wants != 0) {
+        err e = peer_send(n->links, peer, FRAME_CHECKPOINTS, parts, 2);
         (void)e; /* A node that is down hears the next one. */
     }
     buf_done(&items);
     buf_done(&head);
+}
+
+/* What a node wants, by what it told lately. */
+static uint64_t wanted_by(const struct node *n, const struct checkpoint_told *t)
+{
+    bool fresh = t->id != 0 && loop_now_ns(n->loop) - t->heard_ns < SERVE_IDLE_NS;
+    return fresh ? t->list.wants : 0;
+}
+
+void checkpoint_tell(struct node *n)
+{
+    uint64_t ids[NODES_MAX];
+    size_t peers = peer_ids(n->links, ids);
+    for (size_t i = 0; i < peers; i++) {
+        uint64_t wanted = 0;
+        for (size_t k = 0; k < NODES_MAX; k++) {
+            const struct checkpoint_told *t = &n->checkpoints.told[k];
+            wanted = t->id == ids[i] ? wanted_by(n, t) : wanted;
+        }
+        tell_one(n, ids[i], wanted);
+    }
 }
 
 static struct checkpoint_told *told_of(struct node *n, uint64_t id)
@@ -341,8 +381,12 @@ void checkpoint_heard(struct node *n, uint64_t from, struct bytes frame)
         return;
     }
     bool news = t->id != from || t->list.count != f.count ||
-                (f.count > 0 && t->list.items[0].index != f.items[0].index);
-    *t = (struct checkpoint_told){from, f};
+                memcmp(t->list.items, f.items, sizeof f.items) != 0;
+    bool asks = f.wants != 0 && (t->id != from || t->list.wants != f.wants);
+    *t = (struct checkpoint_told){from, loop_now_ns(n->loop), f};
+    if (asks) {
+        checkpoint_tell(n);
+    }
     if (news) {
         checkpoint_judge(n);
         loop_post(n->loop, &n->checkpoints.fetch.task);

@@ -42,7 +42,8 @@ struct checkpoint {
 
 /* What another node has told of its checkpoints. */
 struct checkpoint_told {
-    uint64_t id; /* of the node; 0: free */
+    uint64_t id;       /* of the node; 0: free */
+    uint64_t heard_ns; /* loop time */
     struct frame_checkpoints list;
 };
 

@@ -552,6 +552,9 @@ static void run_fetch(struct loop_task *task)
         return;
     }
     checkpoint_judge(n);
+    if (f->phase == FETCH_LOOK) {
+        checkpoint_tell(n); /* so that the others tell of it, and keep it */
+    }
     if (f->failed && !f->working) {
         f->failed = false;
         consensus_fetched(n->consensus, false);

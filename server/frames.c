@@ -91,7 +91,8 @@ bool frame_checkpoints_read(struct bytes frame, struct frame_checkpoints *ret)
 {
     struct cursor c = cursor_of(frame);
     uint8_t version = cursor_u8(&c);
-    struct frame_checkpoints f = {.count = cursor_u8(&c)};
+    struct frame_checkpoints f = {.wants = cursor_u64(&c)};
+    f.count = cursor_u8(&c);
     if (version != CHECKPOINTS_VERSION || f.count > CHECKPOINTS_TOLD_MAX) {
         return false;
     }

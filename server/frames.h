@@ -64,6 +64,7 @@ struct frame_checkpoint {
     uint8_t digest[32], state_digest[32];
 };
 struct frame_checkpoints {
+    uint64_t wants; /* index of the checkpoint it fetches, 0: none: tell of it and keep it */
     uint8_t count;
     struct frame_checkpoint items[CHECKPOINTS_TOLD_MAX];
 };

@@ -154,7 +154,7 @@ def lose_state(bench, name, damage):
 
 def main(bench, args):
     """Checkpoints, cut logs, installs under load with kills, lost and damaged states."""
-    slow = restart.sanitized(args.build)
+    slow = harness.sanitized(args.build)
     large = args.records > 0
     unit = 64 * MIB if large else CHECKPOINT
     bench.up(3, 500, checkpoint_bytes=unit, log_tail_bytes=TAIL, log_segment_bytes=SEGMENT,

@@ -17,7 +17,7 @@
 static const char *const CONTRACTS[] = {"tests/unit/ledger/bank.rules",
                                         "tests/unit/ledger/clock.rules"};
 enum { BLOCKS = 12 };
-#define GOLDEN_STATE "66a6c780551bf1875dc4f914d56a313a9532e3b486add8c8111d8af42f0310ed"
+#define GOLDEN_STATE "644928b0f9276a101a864cfc32aabf4d564a82469879958e9428ef6714ccde0c"
 #define GOLDEN_DIGEST "5cfd735c02fb132a2b1a094cbf4addfd827761f5b7f509d2be194a403f520d72"
 
 static int up(void **state)
