@@ -498,7 +498,7 @@ void checkpoint_judge(struct node *n)
 {
     struct checkpoints *k = &n->checkpoints;
     struct consensus_status s;
-    if (k->closing || n->failure[0] != '\0') {
+    if (k->closing || n->failure[0] != '\0' || n->failing[0] != '\0') {
         return;
     }
     consensus_status(n->consensus, &s);

@@ -548,7 +548,7 @@ static void run_fetch(struct loop_task *task)
 {
     struct node *n = task->ctx;
     struct fetch *f = fetch_of(n);
-    if (n->checkpoints.closing || n->failure[0] != '\0') {
+    if (n->checkpoints.closing || n->failure[0] != '\0' || n->failing[0] != '\0') {
         return;
     }
     checkpoint_judge(n);
