@@ -29,7 +29,8 @@ void install_switch(struct node *n)
     struct errtext why;
     bool switched = false;
     require(n->checkpoints.fetch.phase == FETCH_INSTALL);
-    pool_drain(n->checkpoints.bulk); /* nothing else may look at the state */
+    scrub_stop(n); /* nothing else may look at the state */
+    pool_drain(n->checkpoints.bulk);
     drop_apply(n);
     ledger_close(n->ledger);
     kv_close(n->kv);

@@ -565,6 +565,7 @@ static void reset(struct loop_task *task)
     }
     loop_hook_remove(n->loop, &n->after_turn);
     loop_timer_stop(n->loop, &n->consensus_timer);
+    scrub_stop(n); /* it reads the log */
     close_both(n);
     manifest_free(fetch_end(n));
     entry_unref(n->applying.entry);
