@@ -35,6 +35,7 @@ WRAP(void, inflight_move, struct inflight *r, enum inflight_state to);
 WRAP(void, refusal_send, struct grpc_call *call, const struct refusal *r);
 WRAP(void, submit_leadership_lost, struct node *n);
 WRAP(void, submit_sweep, struct node *n);
+WRAP(bool, seam_kv_takes, size_t offset, size_t size);
 WRAP(int, raft_step, struct raft *r, struct raft_event *event, struct raft_update *update);
 
 /* The bug of this process: wrapped functions have no argument for it. */
@@ -231,6 +232,12 @@ err __wrap_kv_get(struct kv *kv, size_t family, struct bytes key, struct buf *re
     bool forgotten = is(BUG_FORGOTTEN_REQUEST) && family == FAMILY_REQUESTS && m->ledger != NULL &&
                      !failed(e) && seam_kv_age(kv, family, key) < m->life;
     return forgotten ? (err){ERR_NOT_FOUND} : e;
+}
+
+bool __wrap_seam_kv_takes(size_t offset, size_t size)
+{
+    return __real_seam_kv_takes(offset, size) &&
+           !(is(BUG_SNAPSHOT_TAIL) && offset > size / 100 * 98);
 }
 
 /* ---- the server ---- */

@@ -20,6 +20,7 @@
     X(STALE_HEIGHT, "stale-height")       /* the leader names too low a height to read at */       \
     X(DOUBLE_APPLY, "double-apply")       /* the applied index is not in the batch */              \
     X(HALF_BATCH, "half-batch")           /* a batch may be written in part */                     \
+    X(SNAPSHOT_TAIL, "snapshot-tail")     /* the end of a checkpoint is not installed */           \
     X(APPLY_UNSTORED, "apply-unstored")   /* what is not on this disk is applied */                \
     X(TWO_BLOCKS, "two-blocks")           /* a new leader builds on the block it applied last */   \
     X(FORGOTTEN_REQUEST, "forgotten-request") /* answers before a restart are not looked up */     \

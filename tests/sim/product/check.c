@@ -116,6 +116,20 @@ void checker_free(struct checker *c)
     free(c);
 }
 
+/* What a snapshot covers is committed, so the log before it is the committed one. */
+static void view_cover(const struct machine *m, struct view *v, uint64_t index)
+{
+    const struct view *committed = &m->world->checker->committed;
+    if (index >= committed->count) {
+        violation(m->world, "node %llu has a snapshot at %llu, committed is %llu",
+                  (unsigned long long)m->id, (unsigned long long)index,
+                  (unsigned long long)view_last(committed));
+    }
+    view_reserve(v, (size_t)index + 1);
+    memcpy(v->links, committed->links, ((size_t)index + 1) * sizeof *v->links);
+    v->count = (size_t)index + 1;
+}
+
 static struct watched *watched_of(const struct machine *m)
 {
     return &m->world->checker->machines[m->number];
@@ -148,8 +162,7 @@ static void check_kept(struct machine *m, const struct view *before, uint64_t fi
     if (replaced_unheard(watched_of(m), before, first)) {
         return;
     }
-    if (view_last(now) < last ||
-        (last >= first && last > 0 && now->links[last].chain != before->links[last].chain)) {
+    if (view_last(now) < last || now->links[last].chain != before->links[last].chain) {
         violation(m->world,
                   "node %llu lost durable entries: %llu of them were known, %llu are left",
                   (unsigned long long)m->id, (unsigned long long)last,
@@ -173,6 +186,7 @@ void check_recovered(struct machine *m, struct logstore *log, const struct logst
     struct view before = t->durable;
     t->durable = (struct view){0};
     view_init(&t->durable);
+    view_cover(m, &t->durable, r->first - 1);
     buf_init(&data, LOG_ENTRY_BYTES_MAX);
     for (uint64_t i = r->first; i <= r->last; i++) {
         struct logstore_info info;
@@ -207,6 +221,9 @@ static void put_job(struct view *v, const struct logstore_job *job)
 void check_submitted(struct machine *m, const struct logstore_job *job)
 {
     struct watched *t = watched_of(m);
+    if (!m->dead && job->kind == LOGSTORE_INSTALL) {
+        view_cover(m, &t->submitted, job->snapshot.index);
+    }
     if (m->dead || job->kind != LOGSTORE_ENTRIES) {
         return;
     }
@@ -235,7 +252,13 @@ void check_durable(struct machine *m, const struct logstore_job *job)
         put_job(&t->durable, job);
         break;
     case LOGSTORE_SNAPSHOT:
+        m->world->counts.cuts++;
+        break;
     case LOGSTORE_INSTALL:
+        m->world->counts.installs++;
+        trace(m->world, "%llu installs a snapshot at %llu", (unsigned long long)m->id,
+              (unsigned long long)job->snapshot.index);
+        view_cover(m, &t->durable, job->snapshot.index);
         break;
     }
 }
@@ -381,7 +404,8 @@ void check_turn(struct machine *m)
     if (s.role == CONSENSUS_LEADER) {
         check_leader(m, s.term);
     }
-    if (s.commit != t->commit && s.commit > 0) {
+    /* The core calls the end of a snapshot committed before it is there. */
+    if (s.commit != t->commit && s.commit > 0 && !s.installing) {
         check_commit(m, s.commit, s.term, s.role == CONSENSUS_LEADER);
     }
 }
@@ -395,6 +419,11 @@ void check_gone(struct machine *m)
 }
 
 /* ---- the ledger ---- */
+
+void check_state_opened(struct machine *m)
+{
+    watched_of(m)->height = 0; /* it may be that of a checkpoint */
+}
 
 static void check_sums(struct machine *m)
 {

@@ -25,6 +25,9 @@ void check_durable(struct machine *m, const struct logstore_job *job);
 /* A frame leaves for another node. */
 void check_sent(struct machine *m, uint64_t to, uint8_t type, struct bytes frame);
 
+/* The machine's node has opened its state, or another one. */
+void check_state_opened(struct machine *m);
+
 /* A block was applied. */
 void check_applied(struct machine *m, const struct ledger_result *result);
 

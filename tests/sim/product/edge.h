@@ -11,4 +11,8 @@ _Noreturn void machine_jump_out(struct machine *m);
 /* The files of a machine's log: its disk, which acts as long as the process is alive. */
 struct fileops seam_log_files(struct machine *m);
 
+/* Whether the pair at an offset of a checkpoint of so many bytes is taken into the state that is
+ * made of it. Always; a planted bug leaves the tail out. */
+bool seam_kv_takes(size_t offset, size_t size);
+
 #endif

@@ -176,17 +176,17 @@ static void rot_some(struct world *w)
     }
     const char *oldest = NULL;
     uint32_t segments = 0;
-    for (size_t i = 0; simdisk_name(&m->disk, i) != NULL; i++) {
-        const char *name = simdisk_name(&m->disk, i);
-        bool segment = strncmp(name, "segment-", 8) == 0;
+    for (size_t i = 0; disk_path(&m->disk, i) != NULL; i++) {
+        const char *path = disk_path(&m->disk, i);
+        bool segment = strstr(path, "/segment-") != NULL;
         segments += segment;
-        oldest = segment && (oldest == NULL || strcmp(name, oldest) < 0) ? name : oldest;
+        oldest = segment && (oldest == NULL || strcmp(path, oldest) < 0) ? path : oldest;
     }
     if (segments < 2) {
         return; /* in the last one damage may look like a write that was under way */
     }
     size_t size = 0;
-    uint8_t *bytes = simdisk_bytes(&m->disk, oldest, &size);
+    uint8_t *bytes = disk_bytes(&m->disk, oldest, &size);
     size_t at = (size_t)draw_below(&w->random, size);
     bytes[at] ^= (uint8_t)(1u << draw_below(&w->random, 8));
     m->rotten = true;
@@ -248,7 +248,7 @@ static void fail_disk(struct world *w)
     struct machine *m = any(w);
     if (m->up) {
         trace(w, "%llu: a call to its disk will fail", (unsigned long long)m->id);
-        simdisk_arm(&m->disk, SIMDISK_EIO, 1 + draw_below(&w->random, 6));
+        disk_arm(&m->disk, DISK_FAULT_EIO, 1 + draw_below(&w->random, 6));
         m->disk_hurt = true;
         w->counts.bad_disks++;
     }
@@ -356,7 +356,7 @@ void faults_heal(struct world *w)
         m->sync_ns = NS_PER_MS;
         m->fuse = 0;
         if (!m->rotten) {
-            m->disk.fault = SIMDISK_NONE;
+            m->disk.fault = DISK_FAULT_NONE;
         }
         for (uint32_t k = 0; k < w->nodes; k++) {
             seam_peer_block(w, i, k, false);

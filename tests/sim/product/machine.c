@@ -194,10 +194,10 @@ static void reap(struct machine *m, bool power)
     inputs_drop(m);
     if (power) {
         w->counts.power_cuts++;
-        simdisk_power_cut(&m->disk);
+        disk_power_cut(&m->disk);
     } else {
         w->counts.kills++;
-        simdisk_process_death(&m->disk);
+        disk_process_death(&m->disk);
     }
     kv_disk_crash(m->kv_disk, power, &w->random);
     check_gone(m);
@@ -263,7 +263,7 @@ static void ended(struct machine *m)
     m->up = false;
     m->fuse = 0;
     inputs_drop(m);
-    simdisk_process_death(&m->disk);
+    disk_process_death(&m->disk);
     kv_disk_crash(m->kv_disk, false, &m->world->random);
     check_gone(m);
     machine_start_after(m, NS_PER_MS * (10 + draw_below(&m->world->random, 2000)));
@@ -382,8 +382,8 @@ static void start_config(const struct machine *m, struct config *ret)
         .election_timeout_ms = CONFIG_ELECTION_MS,
         .heartbeat_ms = CONFIG_HEARTBEAT_MS,
         .workers = 2,
-        .checkpoint_bytes = UINT64_C(1) << 40, /* none is taken */
-        .log_tail_bytes = LOG_TAIL_BYTES_DEFAULT,
+        .checkpoint_bytes = m->world->checkpoint_bytes,
+        .log_tail_bytes = m->world->checkpoint_bytes / 2,
         .snapshot_rate = SNAPSHOT_RATE_DEFAULT,
         .log_level = LOG_LEVEL_INFO,
     };
@@ -417,7 +417,7 @@ static void not_opened(struct machine *m, const struct opening *o)
         violation(w, "node %llu cannot start: %s", (unsigned long long)m->id, o->why.text);
     }
     m->up = false;
-    simdisk_process_death(&m->disk);
+    disk_process_death(&m->disk);
     kv_disk_crash(m->kv_disk, false, &w->random);
     check_gone(m);
     machine_start_after(m, 200 * NS_PER_MS);
@@ -481,8 +481,11 @@ struct machine *machine_new(struct world *w, uint32_t number)
     m->turn_at_ns = UINT64_MAX;
     m->sync_ns = NS_PER_MS;
     m->mono_base_ns = NS_PER_S * (1 + draw_below(&w->random, 1000));
-    simdisk_init(&m->disk, draw(&w->random));
+    disk_init(&m->disk, draw(&w->random));
     m->kv_disk = kv_disk_new();
+    char *data = path_of("data", "/machine", m->id);
+    disk_make(&m->disk, data);
+    free(data);
     return m;
 }
 
@@ -499,7 +502,7 @@ void machine_free(struct machine *m)
         m->up = false;
     }
     inputs_drop(m);
-    simdisk_done(&m->disk);
+    disk_done(&m->disk);
     kv_disk_free(m->kv_disk);
     free(m);
 }

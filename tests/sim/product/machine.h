@@ -6,8 +6,8 @@
 #include "base/buf.h"
 #include "net/peer.h"
 #include "storage/logstore.h"
+#include "tests/sim/product/disk.h"
 #include "tests/sim/product/world.h"
-#include "tests/unit/storage/simdisk.h"
 
 struct consensus;
 struct kv_disk;
@@ -40,7 +40,7 @@ struct machine {
     uint64_t id;     /* Raft id of its node */
 
     /* hardware */
-    struct simdisk disk;     /* of the log */
+    struct disk disk;        /* of everything but the state's pairs */
     struct kv_disk *kv_disk; /* of the state */
     int64_t drift_ppm;       /* of its monotonic clock */
     int64_t wall_ns;         /* its wall clock is ahead of the true time by so much */

@@ -4,46 +4,24 @@
  * batches since the last flush back. */
 #include "storage/kv.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32c.h"
+#include "base/cursor.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/require.h"
-#include "tests/sim/product/machine.h"
+#include "tests/sim/product/edge.h"
+#include "tests/sim/product/kv_store.h"
 
-enum { LEVELS = 14, FLUSH_PPM = 15000 };
-
-struct pair {
-    uint8_t *value; /* owned */
-    size_t value_size, key_size;
-    uint64_t life; /* of the process that wrote it */
-    uint8_t *key;  /* behind next; the first byte is the family */
-    struct pair *next[];
-};
-
-/* How to take one write back: the pair as it was. */
-struct undo {
-    uint8_t *key, *value; /* owned; value NULL: it was not there */
-    size_t key_size, value_size;
-};
-
-struct store {
-    struct store *next;
-    char *dir;
-    struct pair *head; /* has LEVELS levels and no key */
-    uint64_t random;
-    size_t count;
-    struct undo *undo; /* owned */
-    size_t undo_count, undo_capacity;
-    size_t *marks; /* marks[i]: undo_count before batch i since the last flush */
-    size_t mark_count, mark_capacity;
-    size_t alive_marks; /* batches that were written before the process died */
-    bool ghost;         /* it is dead: what it still writes is taken back */
-};
+enum { FLUSH_PPM = 15000 };
 
 struct kv_disk {
     struct store *stores;
+    uint64_t token_last;
 };
 
 struct kv {
@@ -70,169 +48,20 @@ struct kv_iter {
     bool reverse;
 };
 
-/* ---- the list ---- */
-
-static struct pair *pair_new(size_t levels, const uint8_t *key, size_t key_size)
-{
-    struct pair *p = mem_new(1, sizeof *p + levels * sizeof p->next[0] + key_size);
-    p->key = (uint8_t *)&p->next[levels];
-    p->key_size = key_size;
-    if (key_size > 0) {
-        memcpy(p->key, key, key_size);
-    }
-    return p;
-}
-
-static int order(const struct pair *p, struct bytes key)
-{
-    return bytes_compare(bytes_of(p->key, p->key_size), key);
-}
-
-/* The last pair before the key (the head if there is none); ret_before: on each level. */
-static struct pair *seek_before(struct store *s, struct bytes key, struct pair *ret_before[LEVELS])
-{
-    struct pair *p = s->head;
-    for (size_t level = LEVELS; level-- > 0;) {
-        while (p->next[level] != NULL && order(p->next[level], key) < 0) {
-            p = p->next[level];
-        }
-        if (ret_before != NULL) {
-            ret_before[level] = p;
-        }
-    }
-    return p;
-}
-
-static struct pair *find(struct store *s, struct bytes key)
-{
-    struct pair *p = seek_before(s, key, NULL)->next[0];
-    return p != NULL && order(p, key) == 0 ? p : NULL;
-}
-
-static struct pair *list_put(struct store *s, struct bytes key, const uint8_t *value, size_t size)
-{
-    struct pair *before[LEVELS];
-    struct pair *p = seek_before(s, key, before)->next[0];
-    if (p == NULL || order(p, key) != 0) {
-        size_t levels = 1;
-        while (levels < LEVELS && draw(&s->random) % 4 == 0) {
-            levels++;
-        }
-        p = pair_new(levels, key.data, key.size);
-        for (size_t i = 0; i < levels; i++) {
-            p->next[i] = before[i]->next[i];
-            before[i]->next[i] = p;
-        }
-        s->count++;
-    }
-    free(p->value);
-    p->value = mem_copy(value, size);
-    p->value_size = size;
-    return p;
-}
-
-static void list_remove(struct store *s, struct bytes key)
-{
-    struct pair *before[LEVELS];
-    struct pair *p = seek_before(s, key, before)->next[0];
-    if (p == NULL || order(p, key) != 0) {
-        return;
-    }
-    for (size_t i = 0; i < LEVELS && before[i]->next[i] == p; i++) {
-        before[i]->next[i] = p->next[i];
-    }
-    free(p->value);
-    free(p);
-    s->count--;
-}
-
-/* ---- the journal ---- */
-
-static void journal_clear(struct store *s)
-{
-    for (size_t i = 0; i < s->undo_count; i++) {
-        free(s->undo[i].key);
-        free(s->undo[i].value);
-    }
-    s->undo_count = 0;
-    s->mark_count = 0;
-}
-
-static void journal_mark(struct store *s)
-{
-    if (s->mark_count == s->mark_capacity) {
-        s->mark_capacity = s->mark_capacity == 0 ? 64 : 2 * s->mark_capacity;
-        s->marks = mem_resize(s->marks, s->mark_capacity, sizeof *s->marks);
-    }
-    s->marks[s->mark_count++] = s->undo_count;
-}
-
-static void journal_note(struct store *s, struct bytes key)
-{
-    const struct pair *old = find(s, key);
-    if (s->undo_count == s->undo_capacity) {
-        s->undo_capacity = s->undo_capacity == 0 ? 256 : 2 * s->undo_capacity;
-        s->undo = mem_resize(s->undo, s->undo_capacity, sizeof *s->undo);
-    }
-    s->undo[s->undo_count++] = (struct undo){
-        .key = mem_copy(key.data, key.size),
-        .key_size = key.size,
-        .value = old == NULL ? NULL : mem_copy(old->value, old->value_size),
-        .value_size = old == NULL ? 0 : old->value_size,
-    };
-}
-
-/* Takes batches back until only `keep` of those since the last flush are left. */
-static void roll_back(struct store *s, size_t keep)
-{
-    while (s->mark_count > keep) {
-        size_t first = s->marks[--s->mark_count];
-        while (s->undo_count > first) {
-            struct undo *u = &s->undo[--s->undo_count];
-            struct bytes key = bytes_of(u->key, u->key_size);
-            if (u->value == NULL) {
-                list_remove(s, key);
-            } else {
-                list_put(s, key, u->value, u->value_size);
-            }
-            free(u->key);
-            free(u->value);
-        }
-    }
-}
-
 /* ---- the disk ---- */
 
-static struct store *store_new(struct kv_disk *d, const char *dir)
+/* Gives a store to the disk, under a new token. */
+static void store_keep(struct kv_disk *d, struct store *s)
 {
-    struct store *s = mem_new(1, sizeof *s);
-    s->dir = mem_text(dir);
-    s->head = pair_new(LEVELS, NULL, 0);
-    s->random = 1;
+    s->token = ++d->token_last;
     s->next = d->stores;
     d->stores = s;
-    return s;
 }
 
-static void store_free(struct store *s)
-{
-    while (s->head != NULL) {
-        struct pair *next = s->head->next[0];
-        free(s->head->value);
-        free(s->head);
-        s->head = next;
-    }
-    journal_clear(s);
-    free(s->undo);
-    free(s->marks);
-    free(s->dir);
-    free(s);
-}
-
-static struct store *store_of(const struct kv_disk *d, const char *dir)
+static struct store *store_of(const struct kv_disk *d, uint64_t token)
 {
     struct store *s = d->stores;
-    while (s != NULL && strcmp(s->dir, dir) != 0) {
+    while (s != NULL && s->token != token) {
         s = s->next;
     }
     return s;
@@ -257,11 +86,11 @@ void kv_disk_crash(struct kv_disk *d, bool power, uint64_t *random)
 {
     for (struct store *s = d->stores; s != NULL; s = s->next) {
         if (s->ghost) {
-            roll_back(s, s->alive_marks);
+            journal_roll_back(s, s->alive_marks);
             s->ghost = false;
         }
         if (power) {
-            roll_back(s, (size_t)draw_below(random, s->mark_count + 1));
+            journal_roll_back(s, (size_t)draw_below(random, s->mark_count + 1));
             journal_clear(s);
         }
     }
@@ -269,23 +98,172 @@ void kv_disk_crash(struct kv_disk *d, bool power, uint64_t *random)
 
 /* ---- storage/kv.h ---- */
 
+/* ---- the directory: CURRENT names a store, a table is the content of a checkpoint ---- */
+
+static const char TABLE[] = "pairs.sst";
+static const char CURRENT[] = "CURRENT";
+
+struct kv_path {
+    char text[512];
+};
+
+static struct kv_path in_dir(const char *dir, const char *name)
+{
+    struct kv_path path;
+    snprintf(path.text, sizeof path.text, "%.480s/%s", dir, name);
+    return path;
+}
+
+static err disk_failed(struct machine *m, const char *path, int rc, struct errtext *reterr)
+{
+    m->disk_hurt = m->disk_hurt || m->full_until_ns > m->world->now_ns;
+    return err_fail(reterr, rc == -ENOSPC ? ERR_FULL : ERR_IO, "%s: error %d", path, -rc);
+}
+
+/* Writes a file as a whole; with sync it is durable. */
+static err put_file(struct machine *m, const char *dir, const char *name, struct bytes content,
+                    struct errtext *reterr)
+{
+    const struct fileops ops = seam_log_files(m);
+    struct kv_path path = in_dir(dir, name);
+    int fd = ops.open(ops.ctx, path.text, O_RDWR | O_CREAT | O_TRUNC);
+    if (fd < 0) {
+        return disk_failed(m, path.text, fd, reterr);
+    }
+    int rc = ops.pwrite(ops.ctx, fd, content.data, content.size, 0);
+    rc = rc != 0 ? rc : ops.fdatasync(ops.ctx, fd);
+    ops.close(ops.ctx, fd);
+    rc = rc != 0 ? rc : ops.dirsync(ops.ctx, dir);
+    return rc == 0 ? err_ok() : disk_failed(m, path.text, rc, reterr);
+}
+
+/* NOT_FOUND: there is no such file. */
+static err get_file(struct machine *m, const char *dir, const char *name, struct buf *ret,
+                    struct errtext *reterr)
+{
+    const struct fileops ops = seam_log_files(m);
+    struct kv_path path = in_dir(dir, name);
+    int fd = ops.open(ops.ctx, path.text, O_RDONLY);
+    if (fd == -ENOENT) {
+        return (err){ERR_NOT_FOUND};
+    }
+    if (fd < 0) {
+        return disk_failed(m, path.text, fd, reterr);
+    }
+    int64_t size = ops.size(ops.ctx, fd);
+    uint8_t *room = size < 0 ? NULL : buf_room(ret, (size_t)size + 1);
+    int64_t got = room == NULL ? size : ops.pread(ops.ctx, fd, room, (size_t)size, 0);
+    ops.close(ops.ctx, fd);
+    if (room == NULL || got != size) {
+        return disk_failed(m, path.text, -EIO, reterr);
+    }
+    buf_added(ret, (size_t)size);
+    return err_ok();
+}
+
+static void table_encode(const struct store *s, struct buf *ret)
+{
+    for (const struct pair *p = s->head->next[0]; p != NULL; p = p->next[0]) {
+        buf_put_sized(ret, bytes_of(p->key, p->key_size));
+        buf_put_sized(ret, bytes_of(p->value, p->value_size));
+    }
+    buf_put_u32(ret, crc32c(0, ret->data, ret->size));
+    require(!ret->overflow);
+}
+
+static err table_decode(struct bytes wire, bool read_only, struct store **ret,
+                        struct errtext *reterr)
+{
+    if (wire.size < 4) {
+        return err_fail(reterr, ERR_CORRUPT, "a table without its end");
+    }
+    struct cursor end = cursor_of(bytes_of(wire.data + wire.size - 4, 4));
+    if (crc32c(0, wire.data, wire.size - 4) != cursor_u32(&end)) {
+        return err_fail(reterr, ERR_CORRUPT, "a damaged table");
+    }
+    struct cursor c = cursor_of(bytes_of(wire.data, wire.size - 4));
+    struct store *s = store_new();
+    while (cursor_left(&c) > 0 && cursor_ok(&c)) {
+        bool taken = read_only || seam_kv_takes(wire.size - cursor_left(&c), wire.size);
+        struct bytes key = cursor_sized(&c, wire.size);
+        struct bytes value = cursor_sized(&c, wire.size);
+        if (taken) {
+            store_put(s, key, value.data, value.size);
+        }
+    }
+    require(cursor_ok(&c));
+    *ret = s;
+    return err_ok();
+}
+
+enum { TABLE_BYTES_MAX = 64 << 20 };
+
+/* The store that CURRENT names. NOT_FOUND: there is no such file. */
+static err open_current(struct machine *m, const char *dir, struct store **ret,
+                        struct errtext *reterr)
+{
+    struct buf content;
+    buf_init(&content, TABLE_BYTES_MAX);
+    err e = get_file(m, dir, CURRENT, &content, reterr);
+    if (!failed(e)) {
+        struct cursor c = cursor_of(buf_bytes(&content));
+        *ret = store_of(m->kv_disk, cursor_u64(&c));
+        e = *ret == NULL ? (err){ERR_NOT_FOUND} : e; /* it was being written at a power cut */
+    }
+    buf_done(&content);
+    return e;
+}
+
+/* The content of a checkpoint; without one: an empty store, unless it is only read. */
+static err open_table(struct machine *m, const char *dir, bool read_only, struct store **ret,
+                      struct errtext *reterr)
+{
+    struct buf content;
+    buf_init(&content, TABLE_BYTES_MAX);
+    err e = get_file(m, dir, TABLE, &content, reterr);
+    if (!failed(e)) {
+        e = table_decode(buf_bytes(&content), read_only, ret, reterr);
+    } else if (err_is(e, ERR_NOT_FOUND) && !read_only) {
+        *ret = store_new();
+        e = err_ok();
+    } else if (err_is(e, ERR_NOT_FOUND)) {
+        e = err_fail(reterr, ERR_NOT_FOUND, "%s: there is no store", dir);
+    }
+    buf_done(&content);
+    if (failed(e) || read_only) {
+        return e;
+    }
+    struct buf token;
+    buf_init(&token, 8);
+    store_keep(m->kv_disk, *ret);
+    buf_put_u64(&token, (*ret)->token);
+    e = put_file(m, dir, CURRENT, buf_bytes(&token), reterr);
+    buf_done(&token);
+    return e;
+}
+
 err kv_open(const char *dir, const struct kv_options *o, struct kv **ret, struct errtext *reterr)
 {
     struct machine *m = machine_running();
+    struct store *s = NULL;
     require(m != NULL);
-    struct store *s = store_of(m->kv_disk, dir);
-    if (s == NULL && o->read_only) {
-        return err_fail(reterr, ERR_NOT_FOUND, "%s: there is no store", dir);
+    err e = open_current(m, dir, &s, reterr);
+    if (err_is(e, ERR_NOT_FOUND)) {
+        e = open_table(m, dir, o->read_only, &s, reterr);
     }
+    TRY(e);
     struct kv *kv = mem_new(1, sizeof *kv);
     kv->machine = m;
-    kv->store = s == NULL ? store_new(m->kv_disk, dir) : s;
+    kv->store = s;
     *ret = kv;
     return err_ok();
 }
 
 void kv_close(struct kv *kv)
 {
+    if (kv != NULL && kv->store->token == 0) {
+        store_free(kv->store);
+    }
     free(kv);
 }
 
@@ -300,7 +278,7 @@ err kv_get(struct kv *kv, size_t family, struct bytes key, struct buf *ret, stru
 {
     struct buf full;
     full_key(&full, family, key);
-    const struct pair *p = find(kv->store, buf_bytes(&full));
+    const struct pair *p = store_find(kv->store, buf_bytes(&full));
     buf_done(&full);
     buf_clear(ret);
     if (p == NULL) {
@@ -379,8 +357,8 @@ void kv_batch_delete_range(struct kv_batch *b, const struct kv *kv, size_t famil
     struct buf from, to;
     full_key(&from, family, first);
     full_key(&to, family, last);
-    const struct pair *p = seek_before(kv->store, buf_bytes(&from), NULL)->next[0];
-    for (; p != NULL && order(p, buf_bytes(&to)) < 0; p = p->next[0]) {
+    const struct pair *p = store_before(kv->store, buf_bytes(&from), NULL)->next[0];
+    for (; p != NULL && pair_order(p, buf_bytes(&to)) < 0; p = p->next[0]) {
         batch_add(b, bytes_of(p->key, p->key_size), false, bytes_of(NULL, 0));
     }
     buf_done(&from);
@@ -403,9 +381,9 @@ static void write_one(struct kv *kv, const struct write_op *op)
     struct bytes key = bytes_of(op->data, op->key_size);
     journal_note(s, key);
     if (op->is_put) {
-        list_put(s, key, op->data + op->key_size, op->value_size)->life = kv->machine->life;
+        store_put(s, key, op->data + op->key_size, op->value_size)->life = kv->machine->life;
     } else {
-        list_remove(s, key);
+        store_remove(s, key);
     }
 }
 
@@ -461,7 +439,7 @@ uint64_t seam_kv_age(struct kv *kv, size_t family, struct bytes key)
 {
     struct buf full;
     full_key(&full, family, key);
-    const struct pair *p = find(kv->store, buf_bytes(&full));
+    const struct pair *p = store_find(kv->store, buf_bytes(&full));
     buf_done(&full);
     return p == NULL ? 0 : p->life;
 }
@@ -499,22 +477,23 @@ struct kv_iter *kv_iter_open(struct kv *kv, const struct kv_range *range)
         full_key(&it->upper, range->family + 1, bytes_of(NULL, 0));
     }
     it->at = range->reverse
-                 ? or_null(it->store, seek_before(it->store, buf_bytes(&it->upper), NULL))
-                 : seek_before(it->store, buf_bytes(&it->lower), NULL)->next[0];
+                 ? or_null(it->store, store_before(it->store, buf_bytes(&it->upper), NULL))
+                 : store_before(it->store, buf_bytes(&it->lower), NULL)->next[0];
     return it;
 }
 
 bool kv_iter_next(struct kv_iter *it, struct bytes *ret_key, struct bytes *ret_value)
 {
     struct pair *p = it->at;
-    if (p == NULL || order(p, buf_bytes(&it->lower)) < 0 || order(p, buf_bytes(&it->upper)) >= 0) {
+    if (p == NULL || pair_order(p, buf_bytes(&it->lower)) < 0 ||
+        pair_order(p, buf_bytes(&it->upper)) >= 0) {
         it->at = NULL;
         return false;
     }
     *ret_key = bytes_of(p->key + 1, p->key_size - 1);
     *ret_value = bytes_of(p->value, p->value_size);
     it->at = it->reverse
-                 ? or_null(it->store, seek_before(it->store, bytes_of(p->key, p->key_size), NULL))
+                 ? or_null(it->store, store_before(it->store, bytes_of(p->key, p->key_size), NULL))
                  : p->next[0];
     return true;
 }
@@ -524,17 +503,18 @@ void kv_iter_seek(struct kv_iter *it, struct bytes key)
     struct buf full;
     full_key(&full, it->lower.data[0], key);
     struct bytes wanted = buf_bytes(&full);
-    struct pair *before = seek_before(it->store, wanted, NULL);
+    struct pair *before = store_before(it->store, wanted, NULL);
     struct pair *after = before->next[0];
     if (!it->reverse) {
         if (bytes_compare(wanted, buf_bytes(&it->lower)) < 0) {
-            after = seek_before(it->store, buf_bytes(&it->lower), NULL)->next[0];
+            after = store_before(it->store, buf_bytes(&it->lower), NULL)->next[0];
         }
         it->at = after;
     } else if (bytes_compare(wanted, buf_bytes(&it->upper)) >= 0) {
-        it->at = or_null(it->store, seek_before(it->store, buf_bytes(&it->upper), NULL));
+        it->at = or_null(it->store, store_before(it->store, buf_bytes(&it->upper), NULL));
     } else {
-        it->at = after != NULL && order(after, wanted) == 0 ? after : or_null(it->store, before);
+        it->at =
+            after != NULL && pair_order(after, wanted) == 0 ? after : or_null(it->store, before);
     }
     buf_done(&full);
 }
@@ -560,16 +540,18 @@ err kv_flush(struct kv *kv, struct errtext *reterr)
 err kv_checkpoint(struct kv *kv, const char *dir, struct errtext *reterr)
 {
     struct machine *m = kv->machine;
-    if (store_of(m->kv_disk, dir) != NULL) {
-        return err_fail(reterr, ERR_EXISTS, "%s is there already", dir);
+    const struct fileops ops = seam_log_files(m);
+    struct buf table;
+    int rc = ops.mkdir(ops.ctx, dir);
+    if (rc != 0) {
+        return rc == -EEXIST ? err_fail(reterr, ERR_EXISTS, "%s is there already", dir)
+                             : disk_failed(m, dir, rc, reterr);
     }
-    if (machine_acts(m)) {
-        struct store *copy = store_new(m->kv_disk, dir);
-        for (const struct pair *p = kv->store->head->next[0]; p != NULL; p = p->next[0]) {
-            list_put(copy, bytes_of(p->key, p->key_size), p->value, p->value_size);
-        }
-    }
-    return err_ok();
+    buf_init(&table, TABLE_BYTES_MAX);
+    table_encode(kv->store, &table);
+    err e = put_file(m, dir, TABLE, buf_bytes(&table), reterr);
+    buf_done(&table);
+    return e;
 }
 
 err kv_verify(struct kv *kv, struct errtext *reterr)

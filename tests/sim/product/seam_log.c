@@ -2,7 +2,6 @@
  * later, as an event, on the machine's disk in memory. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "base/require.h"
@@ -32,7 +31,7 @@ static void disk_call(struct machine *m)
         if (dead) {
             m->disk.dead = true;
         } else {
-            simdisk_arm(&m->disk, SIMDISK_CUT, 1);
+            disk_arm(&m->disk, DISK_FAULT_CUT, 1);
         }
     }
 }
@@ -40,7 +39,7 @@ static void disk_call(struct machine *m)
 static struct fileops disk_of(void *ctx)
 {
     struct machine *m = ctx;
-    return simdisk_ops(&m->disk);
+    return disk_ops(&m->disk);
 }
 
 static int log_open(void *ctx, const char *path, int flags)
@@ -111,6 +110,27 @@ static int log_unlink(void *ctx, const char *path)
     return ops.unlink(ops.ctx, path);
 }
 
+static int log_mkdir(void *ctx, const char *path)
+{
+    disk_call(ctx);
+    struct fileops ops = disk_of(ctx);
+    return ops.mkdir(ops.ctx, path);
+}
+
+static int log_rmdir(void *ctx, const char *path)
+{
+    disk_call(ctx);
+    struct fileops ops = disk_of(ctx);
+    return ops.rmdir(ops.ctx, path);
+}
+
+static int log_link(void *ctx, const char *from, const char *to)
+{
+    disk_call(ctx);
+    struct fileops ops = disk_of(ctx);
+    return ops.link(ops.ctx, from, to);
+}
+
 static int log_dirsync(void *ctx, const char *path)
 {
     disk_call(ctx);
@@ -121,11 +141,6 @@ static int log_dirsync(void *ctx, const char *path)
 static int log_list(void *ctx, const char *path, void *arg, void (*on_name)(void *, const char *))
 {
     struct fileops ops = disk_of(ctx);
-    size_t size = strlen(path);
-    /* The disk has one directory, and that is the log's; no checkpoint is taken here yet. */
-    if (size < 4 || strcmp(path + size - 4, "/log") != 0) {
-        return -ENOENT;
-    }
     return ops.list(ops.ctx, path, arg, on_name);
 }
 
@@ -154,6 +169,9 @@ struct fileops seam_log_files(struct machine *m)
         .size = log_size,
         .rename = log_rename,
         .unlink = log_unlink,
+        .mkdir = log_mkdir,
+        .rmdir = log_rmdir,
+        .link = log_link,
         .dirsync = log_dirsync,
         .list = log_list,
         .lock = log_lock,

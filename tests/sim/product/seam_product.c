@@ -63,6 +63,7 @@ err __wrap_ledger_open(struct kv *kv, struct bytes genesis, const struct ledger_
 {
     TRY(__real_ledger_open(kv, genesis, options, ret, reterr));
     machine_running()->ledger = *ret;
+    check_state_opened(machine_running());
     return err_ok();
 }
 

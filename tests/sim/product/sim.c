@@ -109,6 +109,7 @@ static void history(const struct options *o, struct fixture *fixtures[], struct 
     faults_start(&w);
     static const uint64_t PACES_MS[] = {20, 100, 500, 2000};
     w.pace_ms = PACES_MS[draw_below(&w.random, 4)];
+    w.checkpoint_bytes = UINT64_C(8192) << draw_below(&w.random, 5);
     w.client_count = SIM_CLIENTS_MAX;
     for (uint32_t i = 0; i < w.client_count; i++) {
         w.clients[i] = client_new(&w, i);
@@ -148,11 +149,12 @@ static void run_one(void *ctx, const struct options *o)
 static void print_counts(const struct counts *c, uint64_t histories)
 {
     printf("%llu histories: turns %llu, frames %llu (lost %llu), blocks %llu, timers %llu, "
-           "elections %llu, starts %llu\n",
+           "elections %llu, starts %llu, log cuts %llu, installs %llu\n",
            (unsigned long long)histories, (unsigned long long)c->turns,
            (unsigned long long)c->frames, (unsigned long long)c->frames_lost,
            (unsigned long long)c->blocks, (unsigned long long)c->timers,
-           (unsigned long long)c->elections, (unsigned long long)c->restarts);
+           (unsigned long long)c->elections, (unsigned long long)c->restarts,
+           (unsigned long long)c->cuts, (unsigned long long)c->installs);
     printf("calls %llu: committed %llu (rejected %llu), refused %llu, unknown %llu, reads %llu, "
            "local %llu, watched %llu\n",
            (unsigned long long)c->calls, (unsigned long long)c->committed,

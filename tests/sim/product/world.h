@@ -87,7 +87,8 @@ struct world {
     struct net *net; /* what lies between the machines */
     struct client *clients[SIM_CLIENTS_MAX];
     uint32_t client_count;
-    uint64_t pace_ms; /* clients think up to so long between two calls */
+    uint64_t checkpoint_bytes; /* of log between two checkpoints */
+    uint64_t pace_ms;          /* clients think up to so long between two calls */
     struct checker *checker;
     struct model *model;
     struct fixture *fixture;      /* of the process, not of the history */
@@ -97,7 +98,7 @@ struct world {
     struct counts {
         uint64_t turns, frames, frames_lost, calls, committed, rejected, refused, unknown, reads,
             local_reads, watched, kills, power_cuts, resets, partitions, pauses, jumps, bad_disks,
-            full_disks, rots, stops, elections, blocks, restarts, timers;
+            full_disks, rots, stops, elections, blocks, restarts, timers, cuts, installs;
     } counts;
 };
 
