@@ -204,6 +204,7 @@ enum {
     LOG_JOB_BYTES_MAX = 16 << 20,     /* entries of one job, heads included: atomic in one write */
     LOG_GROUP_BYTES_MAX = 4 << 20,    /* jobs that share a sync: 20 ms of a disk of 200 MB/s */
     LOG_MANIFEST_BYTES_MAX = 1 << 20, /* the manifest of a checkpoint and the owner's intents */
+    LOG_RECENT_SYNCS = 64,            /* seconds of load: what a disk is like now, not ever */
     LOG_ENTRY_TYPE_MAX = 127,         /* types above are the log's own records */
 };
 

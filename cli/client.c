@@ -208,7 +208,8 @@ static enum verdict judge(const struct grpc_result *r, enum reason reason, bool 
         return VERDICT_ANSWERED;
     }
     if (has_reason) {
-        bool final = reason == REASON_NOT_FOUND || reason == REASON_LEDGER_FORKED;
+        bool final = reason == REASON_NOT_FOUND || reason == REASON_LEDGER_FORKED ||
+                     reason == REASON_CHANGE_PENDING || reason == REASON_QUORUM_AT_RISK;
         return reason_retry(reason) == RETRY_NEVER || final ? VERDICT_REFUSED : VERDICT_AGAIN;
     }
     bool final = r->status == GRPC_UNIMPLEMENTED || r->status == GRPC_PERMISSION_DENIED ||

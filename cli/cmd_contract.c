@@ -52,52 +52,6 @@ static bool check_text(const struct given *g, struct bytes *ret, struct arena *a
     return good;
 }
 
-/* Keys of institutions, not of officers: "ledger.ville", not "ledger.ville.anna". */
-static bool is_governance(const char *party)
-{
-    return strncmp(party, "ledger.", 7) == 0 && strchr(party + 7, '.') == NULL;
-}
-
-static err gather_keys(const struct given *g, const struct profile *p, struct arena *a,
-                       struct signers *signers, struct errtext *reterr)
-{
-    const char *text;
-    for (size_t i = 0; (text = given_each(g, "key", i)) != NULL; i++) {
-        const char *equals = strchr(text, '=');
-        if (equals == NULL || equals == text) {
-            return err_fail(reterr, ERR_INVALID, "--key %s: INSTITUTION=FILE is expected", text);
-        }
-        TRY(signers_add(signers, arena_printf(a, "ledger.%.*s", (int)(equals - text), text),
-                        equals + 1, reterr));
-    }
-    for (size_t i = 0; i < p->key_count && !given_has(g, "key"); i++) {
-        if (is_governance(p->keys[i].name)) {
-            TRY(signers_add(signers, p->keys[i].name, p->keys[i].path, reterr));
-        }
-    }
-    return signers->count > 0
-               ? err_ok()
-               : err_fail(reterr, ERR_INVALID, "%s: no governance key; give --key", p->path);
-}
-
-static err write_request(const struct given *g, const struct body *body,
-                         const struct signers *signers, struct errtext *reterr)
-{
-    struct buf wire;
-    const char *out = given_value(g, "out");
-    buf_init(&wire, ENVELOPE_BYTES_MAX);
-    request_sign(body, signers, &wire);
-    err e = keyfile_write_public(out, buf_bytes(&wire), reterr);
-    buf_done(&wire);
-    if (!failed(e)) {
-        printf(g->json ? "{\"request\":\"%s\",\"signatures\":%zu}\n"
-                       : "%s: signed by %zu; others add theirs with `concordat sign`, then "
-                         "`concordat submit` enters it\n",
-               out, signers->count);
-    }
-    return e;
-}
-
 static int run_deploy(const struct given *g)
 {
     struct session s;
@@ -112,7 +66,7 @@ static int run_deploy(const struct given *g)
     if (!check_text(g, &text, &s.profile.arena)) {
         return session_close(&s, EXIT_REFUSED);
     }
-    err e = gather_keys(g, &s.profile, &s.arena, &signers, &s.why);
+    err e = govern_signers(g, &s.profile, &s.arena, &signers, &s.why);
     buf_init(&args, BODY_BYTES_MAX);
     rules_args_put_text(&args, "text", text);
     struct event event = {.contract = bytes_text("ledger"),
@@ -124,7 +78,7 @@ static int run_deploy(const struct given *g)
     }
     if (!failed(e)) {
         govern_body(&s.profile, &event, signers.list[0].party, &body);
-        e = given_has(g, "out") ? write_request(g, &body, &signers, &s.why)
+        e = given_has(g, "out") ? govern_write(g, &body, &signers, &s.why)
                                 : govern_submit(&s, &body, &signers, &code);
     }
     buf_done(&args);

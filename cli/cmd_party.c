@@ -5,7 +5,6 @@
 
 #include "cli/govern.h"
 #include "cli/show.h"
-#include "crypto/keyfile.h"
 #include "rules/rules.h"
 
 static const struct option OPTIONS[] = {
@@ -14,28 +13,6 @@ static const struct option OPTIONS[] = {
     SESSION_OPTIONS,
     {NULL, NULL, NULL, false},
 };
-
-/* From the text itself, a .pub file, or the .pub beside a private key's file. */
-static err read_public(const char *from, uint8_t ret[SIGN_PUBLIC_SIZE], struct errtext *reterr)
-{
-    struct buf text;
-    struct bytes view = bytes_text(from);
-    buf_init(&text, 256);
-    err e = err_ok();
-    if (!bytes_has_prefix(view, bytes_text("ed25519:"))) {
-        e = keyfile_read_public(from, &text, reterr);
-        view = buf_bytes(&text);
-    }
-    while (view.size > 0 && view.data[view.size - 1] == '\n') {
-        view.size--;
-    }
-    if (!failed(e)) {
-        e = sign_public_parse(view, ret, reterr);
-        e = failed(e) ? err_wrapf(reterr, e, "%s", from) : e;
-    }
-    buf_done(&text);
-    return e;
-}
 
 static int run_action(const struct given *g, const char *action)
 {
@@ -57,7 +34,7 @@ static int run_action(const struct given *g, const char *action)
                               ? as
                               : arena_printf(&s.profile.arena, "ledger.%s", as);
     buf_init(&args, ARGS_BYTES_MAX);
-    err e = read_public(from, key, &s.why);
+    err e = govern_public_key(from, key, &s.why);
     if (!failed(e)) {
         e = signers_add_party(&signers, &s.profile, officer, &s.why);
     }

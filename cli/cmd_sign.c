@@ -42,6 +42,8 @@ static json_t *describe(const struct body *b, uint32_t signatures)
                 json_object_set_new(j, "text_sha256", show_hex(bytes_of(digest, sizeof digest)));
             } else if (arg.kind == RULES_ARG_OCTETS) {
                 json_object_set_new(j, name, show_hex(arg.bytes));
+            } else if (arg.kind == RULES_ARG_INT) {
+                json_object_set_new(j, name, json_integer((json_int_t)arg.number));
             }
         }
         json_array_append_new(events, j);

@@ -110,6 +110,7 @@ static json_t *status_json(const struct status_reply *r)
     json_decref(rest);
     json_object_set_new(j, "nodes", nodes);
     json_object_set_new(j, "alarms", alarms);
+    json_object_set_new(j, "pending", show_pending(r->pending, r->pending_count));
     json_object_set_new(j, "clock", show_time_json(r->clock_ns));
     json_object_set_new(j, "uptime_ms", json_integer((json_int_t)r->uptime_ms));
     json_object_set_new(j, "draining", json_boolean(r->draining));
@@ -192,6 +193,12 @@ static void print_status(const struct status_reply *r)
            "TERM", "HEIGHT", "LAG", "CONTACT", "DISK", "SYNC P99", "CERT", "VERSION");
     for (size_t i = 0; i < r->node_count; i++) {
         print_node(&r->nodes[i]);
+    }
+    for (size_t i = 0; i < r->pending_count; i++) {
+        const struct pending_change *p = &r->pending[i];
+        printf("%s> node %llu (%.*s): %.*s\n", i == 0 ? "\n" : "", (unsigned long long)p->node,
+               (int)p->what.size, (const char *)p->what.data, (int)p->why.size,
+               (const char *)p->why.data);
     }
     for (size_t i = 0; i < r->alarm_count; i++) {
         const struct alarm_status *a = &r->alarms[i];

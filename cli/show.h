@@ -29,6 +29,9 @@ const char *show_end(enum end end);
 json_t *show_outcome(const struct event_outcome *o);
 void show_outcome_line(const struct event_outcome *o);
 
+/* Changes of the nodes that are under way. */
+json_t *show_pending(const struct pending_change *list, size_t count);
+
 /* A whole answer: one JSON document, or lines for people. */
 void show_reply(const struct submit_reply *r, bool json);
 json_t *show_reply_json(const struct submit_reply *r);

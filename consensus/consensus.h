@@ -267,6 +267,7 @@ struct consensus_status {
     uint64_t leader;     /* a hint, may be dead; 0: none known */
     uint64_t transferee; /* 0: none */
     bool ready;          /* leads and has committed in its own term */
+    bool changing;       /* a change of configuration is in the log and not known as committed */
     bool installing;     /* a checkpoint is being fetched */
     uint64_t commit, stored, given, applied;
     uint64_t first_index, last_index; /* of the log; first > last: empty */

@@ -176,6 +176,7 @@ void consensus_status(const struct consensus *c, struct consensus_status *ret)
         .vote = raft_voted_for(&c->raft),
         .leader = leader,
         .ready = consensus_ready(c),
+        .changing = c->raft.configuration_uncommitted_index != 0,
         .installing = c->installing,
         .commit = c->commit,
         .stored = c->raft.last_stored,

@@ -1,7 +1,6 @@
 /* The reserved contract `ledger`: actions by which institutions change who may sign and which texts
  * are law, and which nodes take part. Until proposals are voted in the ledger, a request carries
  * the signatures itself:
- * the signatures itself:
  *
  *   contract_deploy {text: text}             governance keys of a majority of institutions
  *   party_add  {party: text, key: octets}    an officer (or a governance key) of the institution

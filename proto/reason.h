@@ -39,7 +39,10 @@ enum retry { RETRY_YES, RETRY_LATER, RETRY_NEVER };
     X(DRAINING, 39, 14, YES)                                                                       \
     X(LEDGER_FORKED, 40, 9, LATER)                                                                 \
     X(DISK_LOW, 41, 8, LATER)                                                                      \
-    X(UNKNOWN_OUTCOME, 42, 10, YES)
+    X(UNKNOWN_OUTCOME, 42, 10, YES)                                                                \
+    X(CHANGE_PENDING, 43, 9, LATER)                                                                \
+    X(QUORUM_AT_RISK, 44, 9, LATER)                                                                \
+    X(CHANGE_REFUSED, 45, 9, NEVER)
 
 enum reason {
 #define REASON_ENUM(name, number, status, retry) REASON_##name = number,

@@ -308,6 +308,13 @@ static const struct shape_field FIELDS_alarm_status[] = {
 };
 SHAPE(alarm_status, concordat__v1__alarm__descriptor);
 
+static const struct shape_field FIELDS_pending_change[] = {
+    F_VALUE(pending_change, node),
+    F_VALUE(pending_change, what),
+    F_VALUE(pending_change, why),
+};
+SHAPE(pending_change, concordat__v1__pending__descriptor);
+
 static const struct shape SHAPE_status_request = {&concordat__v1__status_request__descriptor, NULL,
                                                   0, sizeof(struct status_request)};
 
@@ -328,6 +335,7 @@ static const struct shape_field FIELDS_status_reply[] = {
     F_VALUE(status_reply, clock_ns),
     F_VALUE(status_reply, uptime_ms),
     F_VALUE(status_reply, draining),
+    F_LIST(status_reply, pending, pending_count, &SHAPE_pending_change),
     F_VALUE(status_reply, void_blocks),
     F_VALUE(status_reply, scrub_last_ns),
     F_VALUE(status_reply, scrub_bytes),
@@ -335,6 +343,48 @@ static const struct shape_field FIELDS_status_reply[] = {
     F_VALUE(status_reply, scrub_running),
 };
 SHAPE(status_reply, concordat__v1__status_reply__descriptor);
+
+static const struct shape_field FIELDS_node_entry_shown[] = {
+    F_VALUE(node_entry_shown, id),
+    F_VALUE(node_entry_shown, institution),
+    F_VALUE(node_entry_shown, name),
+    F_VALUE(node_entry_shown, peer_address),
+    F_VALUE(node_entry_shown, client_address),
+    F_VALUE(node_entry_shown, transport_key),
+    F_VALUE(node_entry_shown, next_transport_key),
+    F_VALUE(node_entry_shown, head_key),
+    F_VALUE(node_entry_shown, next_head_key),
+    F_VALUE(node_entry_shown, wish),
+    F_VALUE(node_entry_shown, member),
+    F_VALUE(node_entry_shown, successor),
+    F_VALUE(node_entry_shown, added_height),
+    F_VALUE(node_entry_shown, changed_height),
+};
+SHAPE(node_entry_shown, concordat__v1__node_row__descriptor);
+
+static const struct shape_field FIELDS_nodes_request[] = {
+    F_VALUE(nodes_request, ever),
+};
+SHAPE(nodes_request, concordat__v1__nodes_request__descriptor);
+
+static const struct shape_field FIELDS_nodes_reply[] = {
+    F_INNER(nodes_reply, at, &SHAPE_at),
+    F_FIXED(nodes_reply, ledger_id),
+    F_VALUE(nodes_reply, leader_id),
+    F_LIST(nodes_reply, nodes, node_count, &SHAPE_node_entry_shown),
+    F_LIST(nodes_reply, pending, pending_count, &SHAPE_pending_change),
+};
+SHAPE(nodes_reply, concordat__v1__nodes_reply__descriptor);
+
+static const struct shape_field FIELDS_transfer_request[] = {
+    F_VALUE(transfer_request, node),
+};
+SHAPE(transfer_request, concordat__v1__transfer_request__descriptor);
+
+static const struct shape_field FIELDS_transfer_reply[] = {
+    F_VALUE(transfer_reply, leader_id),
+};
+SHAPE(transfer_reply, concordat__v1__transfer_reply__descriptor);
 
 /* ---- grpc/health/v1/health.proto ---- */
 

@@ -33,6 +33,8 @@
 #define METHOD_SIMULATE "/concordat.v1.Contracts/Simulate"
 #define METHOD_EXPLAIN "/concordat.v1.Contracts/Explain"
 #define METHOD_STATUS "/concordat.v1.Operator/Status"
+#define METHOD_NODES "/concordat.v1.Operator/Nodes"
+#define METHOD_TRANSFER "/concordat.v1.Operator/Transfer"
 #define METHOD_HEALTH_CHECK "/grpc.health.v1.Health/Check"
 #define METHOD_HEALTH_WATCH "/grpc.health.v1.Health/Watch"
 
@@ -296,6 +298,11 @@ struct alarm_status {
     uint64_t since_ns;
 };
 
+struct pending_change {
+    uint64_t node;
+    struct bytes what, why;
+};
+
 struct status_request {
     char none; /* the message has no fields */
 };
@@ -313,9 +320,51 @@ struct status_reply {
     size_t alarm_count;
     uint64_t clock_ns, uptime_ms;
     bool draining;
+    struct pending_change *pending;
+    size_t pending_count;
     uint64_t void_blocks;
     uint64_t scrub_last_ns, scrub_bytes, scrub_findings;
     bool scrub_running;
+};
+
+enum node_wish {
+    NODE_WISH_UNSPECIFIED,
+    NODE_WISH_STANDBY,
+    NODE_WISH_VOTER,
+    NODE_WISH_REMOVED,
+};
+
+enum node_member { NODE_MEMBER_NONE, NODE_MEMBER_STANDBY, NODE_MEMBER_VOTER };
+
+struct node_entry_shown {
+    uint64_t id;
+    struct bytes institution, name, peer_address, client_address;
+    struct bytes transport_key, next_transport_key, head_key, next_head_key;
+    enum node_wish wish;
+    enum node_member member;
+    uint64_t successor, added_height, changed_height;
+};
+
+struct nodes_request {
+    bool ever;
+};
+
+struct nodes_reply {
+    struct at at;
+    uint8_t ledger_id[32];
+    uint64_t leader_id;
+    struct node_entry_shown *nodes;
+    size_t node_count;
+    struct pending_change *pending;
+    size_t pending_count;
+};
+
+struct transfer_request {
+    uint64_t node;
+};
+
+struct transfer_reply {
+    uint64_t leader_id;
 };
 
 /* ---- grpc/health/v1/health.proto ---- */
@@ -355,6 +404,10 @@ struct health_check_response {
     X(explain_reply)                                                                               \
     X(status_request)                                                                              \
     X(status_reply)                                                                                \
+    X(nodes_request)                                                                               \
+    X(nodes_reply)                                                                                 \
+    X(transfer_request)                                                                            \
+    X(transfer_reply)                                                                              \
     X(health_check_request)                                                                        \
     X(health_check_response)
 

@@ -71,7 +71,7 @@ void alarm_clear(struct node *n, enum alarm_code code, uint64_t node)
  * this node starts anew. */
 static bool is_over(struct node *n, const struct raised *r, uint64_t now)
 {
-    bool gone = r->node != 0 && node_row(n, r->node) == NULL;
+    bool gone = r->node != 0 && members_find(n, r->node) == NULL;
     switch (r->code) {
     case ALARM_CLOCK:
     case ALARM_BLOCK_EARLY:
@@ -80,6 +80,7 @@ static bool is_over(struct node *n, const struct raised *r, uint64_t now)
     case ALARM_DIVERGED:
     case ALARM_PEER_LIES:
     case ALARM_VOID_BLOCK:
+    case ALARM_DISK:
         return gone;
     case ALARM_LOG_DAMAGED:
     case ALARM_STATE_DAMAGED:
@@ -119,6 +120,8 @@ const char *alarm_name(enum alarm_code code)
         return "log-damaged";
     case ALARM_STATE_DAMAGED:
         return "state-damaged";
+    case ALARM_DISK:
+        return "other-disk";
     case ALARM_COUNT:
         break;
     }
@@ -148,6 +151,8 @@ const char *alarm_remedy(enum alarm_code code)
         return "examine the disk (smartctl, dmesg), then stop this node, remove its state "
                "directory "
                "and start it: the state is built again from checkpoint and log";
+    case ALARM_DISK:
+        return "replace it: `concordat node replace`";
     case ALARM_COUNT:
         break;
     }

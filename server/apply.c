@@ -168,6 +168,9 @@ static void finish_block(struct node *n)
     submit_settle(n, r);
     reads_reached(n);
     watch_wake(n);
+    if (r->nodes_changed) {
+        members_wake(n);
+    }
 }
 
 /* What was committed is no block: every node finds the same and passes over it. Stopping instead
@@ -244,6 +247,9 @@ static bool pull_next(struct node *n)
         /* Barriers and configurations are the driver's; after a restart they may come again. */
         entry_unref(next.entry);
         consensus_applied(n->consensus, next.index);
+        if (next.type == ENTRY_CHANGE) {
+            members_wake(n);
+        }
         loop_post(n->loop, &n->pump_task);
     }
     return true;

@@ -52,6 +52,7 @@ void install_switch(struct node *n)
     uint64_t bytes = n->checkpoints.fetch.manifest->total_bytes;
     uint64_t now_ns = loop_update_now(n->loop);
     checkpoint_add(n, fetch_end(n), true);
+    members_wake(n); /* the node table is another one */
     log_info("the state is that of height %" PRIu64 " now: %" PRIu64 " bytes fetched in %" PRIu64
              " ms, switched in %" PRIu64 " ms",
              ledger_head(n->ledger).height, bytes,

@@ -32,6 +32,7 @@ static const struct key KEYS[] = {
     {"listen_client", KIND_TEXT, AT(listen_client), false, 0, 0},
     {"listen_peer", KIND_TEXT, AT(listen_peer), false, 0, 0},
     {"certificate", KIND_PATH, AT(certificate), false, 0, 0},
+    {"bootstrap", KIND_PATH, AT(bootstrap), true, 0, 0},
     {"private_key", KIND_PATH, AT(private_key), false, 0, 0},
     /* Below 100 ms a busy machine elects for no reason; above a minute nobody waits. */
     {"election_timeout_ms", KIND_U32, AT(election_timeout_ms), true, 100, 60000},

@@ -111,12 +111,12 @@ static err describe_peer(const struct node *n, const struct ledger_node *row, st
     return err_ok();
 }
 
-static err set_nodes(struct node *n, struct errtext *reterr)
+err credentials_set_nodes(struct node *n, struct errtext *reterr)
 {
     struct peer_node table[NODES_MAX];
     struct arena a;
-    size_t count = 0;
-    const struct ledger_node *rows = ledger_nodes(n->ledger, &count);
+    size_t count = n->members.count;
+    const struct ledger_node *rows = n->members.rows;
     err e = err_ok();
     require(count <= NODES_MAX);
     arena_init(&a, NODES_MAX * 4096);
@@ -150,7 +150,7 @@ err credentials_open_links(struct node *n, const struct peer_host *host, struct 
     n->certificate_not_after_s = p.facts.not_after_s;
     err e = peer_links_new(n->loop, &config, host, &n->links, reterr);
     if (!failed(e)) {
-        e = set_nodes(n, reterr);
+        e = credentials_set_nodes(n, reterr);
     }
     free(origin_text);
     pair_done(&p);

@@ -13,6 +13,9 @@ struct config;
 err credentials_open_links(struct node *n, const struct peer_host *host,
                            struct errtext *reterr) ERR_MUST_USE;
 
+/* The links follow the rows of members. */
+err credentials_set_nodes(struct node *n, struct errtext *reterr) ERR_MUST_USE;
+
 /* Makes the gRPC server listen for clients of all institutions. */
 err credentials_listen(struct node *n, struct errtext *reterr) ERR_MUST_USE;
 

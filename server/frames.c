@@ -1,5 +1,7 @@
 #include "server/frames.h"
 
+#include <string.h>
+
 #include "base/crc32c.h"
 #include "base/cursor.h"
 #include "base/require.h"
@@ -51,6 +53,46 @@ bool frame_ready_read(struct bytes frame, struct frame_ready *ret)
     uint8_t ok = cursor_u8(&c);
     f.height = cursor_u64(&c);
     if (!cursor_done(&c) || ok > 1) {
+        return false;
+    }
+    f.ok = ok == 1;
+    *ret = f;
+    return true;
+}
+
+bool frame_disk_read(struct bytes frame, uint8_t ret_disk[16])
+{
+    struct cursor c = cursor_of(frame);
+    uint8_t disk[16];
+    uint8_t version = cursor_u8(&c);
+    cursor_copy(&c, disk, sizeof disk);
+    if (!cursor_done(&c) || version != DISK_FRAME_VERSION) {
+        return false;
+    }
+    memcpy(ret_disk, disk, sizeof disk);
+    return true;
+}
+
+bool frame_transfer_read(struct bytes frame, struct frame_transfer *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_transfer f = {.token = cursor_u64(&c)};
+    f.node = cursor_u64(&c);
+    if (!cursor_done(&c)) {
+        return false;
+    }
+    *ret = f;
+    return true;
+}
+
+bool frame_transferred_read(struct bytes frame, struct frame_transferred *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_transferred f = {.token = cursor_u64(&c)};
+    uint8_t ok = cursor_u8(&c);
+    f.leader = cursor_u64(&c);
+    f.text = cursor_bytes(&c, cursor_left(&c));
+    if (!cursor_done(&c) || ok > 1 || f.text.size > TRANSFER_TEXT_MAX || !utf8_valid(f.text)) {
         return false;
     }
     f.ok = ok == 1;

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "proto/reason.h"
 
+enum { DISK_FRAME_VERSION = 1, TRANSFER_TEXT_MAX = 400 };
 enum { GOSSIP_VERSION = 1, GOSSIP_BYTES_MAX = 256, GOSSIP_TEXT_MAX = 31 };
 
 struct frame_forward {
@@ -45,6 +46,21 @@ enum {
     GOSSIP_DISK_LOW = 1 << 1,
     GOSSIP_DISK_STOP = 1 << 2,
 };
+
+/* DISK and STRANGER: u8 version, 16 disk id. */
+bool frame_disk_read(struct bytes frame, uint8_t ret_disk[16]);
+
+struct frame_transfer {
+    uint64_t token, node;
+};
+bool frame_transfer_read(struct bytes frame, struct frame_transfer *ret);
+
+struct frame_transferred {
+    uint64_t token, leader;
+    bool ok;
+    struct bytes text; /* UTF-8; why not, at most TRANSFER_TEXT_MAX */
+};
+bool frame_transferred_read(struct bytes frame, struct frame_transferred *ret);
 
 struct frame_gossip {
     uint64_t term, height, position;

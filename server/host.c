@@ -137,6 +137,10 @@ static void log_wakes_loop(void *ctx) /* writer thread */
 static void host_send(void *ctx, uint64_t to, struct packet *p)
 {
     struct node *n = ctx;
+    if (!members_speaks_to(n, to)) {
+        packet_free(p);
+        return;
+    }
     buf_clear(&n->packet);
     packet_encode(p, &n->packet);
     packet_free(p);
@@ -235,6 +239,7 @@ static void state_changed(struct loop_task *task)
     n->term_seen = n->term;
     n->tail.known = false;
     loop_post(n->loop, &n->pump_task);
+    loop_post(n->loop, &n->members.task);
 }
 
 /* Only the leader of the present term appends. The driver's own hint may be of an earlier one. */
@@ -506,14 +511,17 @@ err host_open(struct node *n, struct errtext *reterr)
     uint64_t applied = ledger_applied_index(n->ledger);
     TRY(consensus_self_test(reterr));
     bool empty = r->last < r->first && r->snapshot.index == 0;
-    if (empty && (applied > 0 || r->term > 1)) {
+    /* Who is in the genesis founds; everybody else joins and gets the log from the others. */
+    const struct ledger_node *own = ledger_node_find(n->ledger, n->id);
+    bool founder = own != NULL && own->added_height == 0;
+    if (empty && (applied > 0 || (founder && r->term > 1))) {
         return err_fail(reterr, ERR_CORRUPT,
                         "%s/log is empty although this node has voted or holds blocks: a node "
                         "whose log is lost may not come back under its number; restore it or "
                         "replace the node",
                         n->config.data);
     }
-    if (empty) { /* a crash may have come between its two writes: then it is done again */
+    if (empty && founder) { /* a crash may have come between its two writes: then once more */
         TRY(found(n, reterr));
         logstore_close(n->log);
         n->log = NULL;

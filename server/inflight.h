@@ -49,6 +49,7 @@ struct inflight {
     uint64_t term;                /* PROPOSED, FORWARDED */
     uint64_t forwarded_to, token; /* FORWARDED */
     uint64_t since_ns;            /* loop time */
+    bool changes_nodes;           /* its action is about the node table */
     struct waiter *waiters;       /* owned */
     bool governance;              /* goes before business */
     struct queue_party *party;    /* queue.h: QUEUED, PROPOSED */

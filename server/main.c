@@ -27,13 +27,15 @@ static const char HELP[] =
     "  concordatd --config /etc/concordat/node.yaml\n"
     "  concordatd --config node.yaml --check\n"
     "\n"
-    "exit codes: 0 stopped as asked, 1 cannot start or had to stop, 2 wrong use\n";
+    "exit codes: 0 stopped as asked, 1 cannot start or had to stop, 2 wrong use, 3 takes no part\n"
+    "in the ledger any more: starting it again does not help (RestartPreventExitStatus=3)\n";
 
 static int run(const char *path, bool check)
 {
     struct config config;
     struct node *n = NULL;
     struct errtext why = {""};
+    bool removed = false;
     err e = config_load(path, &config, &why);
     if (!failed(e)) {
         log_set_level(config.log_level);
@@ -43,13 +45,14 @@ static int run(const char *path, bool check)
         printf("%s: everything is in order\n", path);
     } else if (!failed(e)) {
         e = node_run(n, &why);
+        removed = err_is(e, ERR_DENIED);
     }
     if (failed(e)) {
         log_error("%s", why.text);
     }
     node_close(n);
     config_done(&config);
-    return failed(e) ? 1 : 0;
+    return removed ? 3 : failed(e) ? 1 : 0;
 }
 
 int main(int argc, char **argv)

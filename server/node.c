@@ -64,14 +64,8 @@ void node_fail_as_leader(struct node *n, const char *fmt, ...)
 
 const struct ledger_node *node_row(const struct node *n, uint64_t id)
 {
-    size_t count = 0;
-    const struct ledger_node *rows = ledger_nodes(n->ledger, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (rows[i].id == id) {
-            return &rows[i];
-        }
-    }
-    return NULL;
+    const struct ledger_node *row = members_find(n, id);
+    return row != NULL ? row : ledger_node_find(n->ledger, id);
 }
 
 /* ---- timers and frames ---- */
@@ -81,7 +75,9 @@ static void on_frame(void *ctx, uint64_t from, uint8_t type, struct bytes bytes)
     struct node *n = ctx;
     switch (type) {
     case FRAME_RAFT:
-        host_receive(n, from, bytes);
+        if (members_hears(n, from)) {
+            host_receive(n, from, bytes);
+        }
         break;
     case FRAME_FORWARD:
         submit_forwarded(n, from, bytes);
@@ -107,6 +103,18 @@ static void on_frame(void *ctx, uint64_t from, uint8_t type, struct bytes bytes)
     case FRAME_CHUNK:
         fetch_chunk(n, from, bytes);
         break;
+    case FRAME_DISK:
+        members_disk(n, from, bytes);
+        break;
+    case FRAME_STRANGER:
+        members_stranger(n, from, bytes);
+        break;
+    case FRAME_TRANSFER:
+        leadership_asked(n, from, bytes);
+        break;
+    case FRAME_TRANSFERRED:
+        leadership_answered(n, from, bytes);
+        break;
     default:
         log_debug("a frame of unknown type %u of node %llu", type, (unsigned long long)from);
     }
@@ -121,6 +129,7 @@ static void on_link(void *ctx, uint64_t id, enum peer_direction direction,
              row == NULL ? 0 : (int)row->name.size, row == NULL ? "" : (const char *)row->name.data,
              state == PEER_LINK_UP ? "up" : "down", state == PEER_LINK_UP ? "" : ": ",
              state == PEER_LINK_UP ? "" : peer_reason_text(reason));
+    members_link(n, id, direction, state == PEER_LINK_UP);
     if (state == PEER_LINK_DOWN && direction == PEER_DIRECTION_OUT) {
         submit_link_lost(n, id);
         reads_link_lost(n, id);
@@ -144,6 +153,8 @@ static void each_second(struct loop_timer *timer)
     submit_sweep(n);
     reads_sweep(n);
     health_wake(n);
+    members_second(n);
+    leadership_second(n);
     loop_post(n->loop, &n->pump_task); /* a timer of a contract may be due */
 }
 
@@ -197,22 +208,6 @@ static void on_signal(void *ctx, int number)
 }
 
 /* ---- opening ---- */
-
-static err find_self(struct node *n, struct errtext *reterr)
-{
-    size_t count = 0;
-    const struct ledger_node *rows = ledger_nodes(n->ledger, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (bytes_equal(rows[i].institution, bytes_text(n->config.institution)) &&
-            bytes_equal(rows[i].name, bytes_text(n->config.node))) {
-            n->id = rows[i].id;
-            return err_ok();
-        }
-    }
-    return err_fail(reterr, ERR_NOT_FOUND,
-                    "the ledger knows no node '%s' of '%s'; look at `concordat genesis show %s`",
-                    n->config.node, n->config.institution, n->config.genesis);
-}
 
 err node_open_state(struct node *n, struct errtext *reterr)
 {
@@ -314,6 +309,8 @@ static void init_parts(struct node *n)
     n->checkpoints.files = fileops_system();
     serve_init(n);
     fetch_init(n);
+    members_init(n);
+    leadership_init(n);
     loop_timer_init(&n->second_timer, each_second, n);
     loop_timer_init(&n->drain_timer, drain_step, n);
     loop_timer_init(&n->fail_timer, fail_step, n);
@@ -332,7 +329,7 @@ static err open_parts(struct node *n, struct errtext *reterr)
     TRY(host_open_log(n, reterr));
     TRY(open_state(n, reterr));
     TRY(checkpoint_open(n, reterr));
-    TRY(find_self(n, reterr));
+    TRY(members_open(n, reterr));
     TRY(credentials_open_links(n, &host, reterr));
     TRY(host_open(n, reterr));
     TRY(scrub_open(n, reterr));
@@ -341,6 +338,7 @@ static err open_parts(struct node *n, struct errtext *reterr)
         n->signals[i] = loop_signal_new(n->loop, numbers[i], on_signal, n);
     }
     n->started_ns = loop_now_ns(n->loop);
+    members_wake(n);
     loop_timer_start(n->loop, &n->second_timer, 0, GOSSIP_NS);
     return err_ok();
 }
@@ -398,7 +396,7 @@ err node_run(struct node *n, struct errtext *reterr)
         loop_run(n->loop);
     }
     if (n->failure[0] != '\0') {
-        return err_fail(reterr, ERR_IO, "%s", n->failure);
+        return err_fail(reterr, n->members.removed ? ERR_DENIED : ERR_IO, "%s", n->failure);
     }
     log_info("stopped");
     return err_ok();
@@ -413,6 +411,8 @@ void node_close(struct node *n)
         loop_timer_stop(n->loop, &n->second_timer);
         loop_timer_stop(n->loop, &n->drain_timer);
         loop_timer_stop(n->loop, &n->fail_timer);
+        members_done(n);
+        leadership_done(n);
     }
     for (size_t i = 0; i < sizeof n->signals / sizeof *n->signals; i++) {
         loop_signal_free(n->signals[i]);

@@ -14,6 +14,7 @@
 #include "server/config.h"
 #include "server/frames.h"
 #include "server/inflight.h"
+#include "server/members.h"
 #include "server/queue.h"
 #include "server/reads.h"
 #include "server/refusal.h"
@@ -32,6 +33,10 @@ enum frame_type {
     FRAME_CHECKPOINTS = 7, /* frames.h: the newest checkpoints of a node */
     FRAME_FETCH = 8,       /* frames.h: bytes of a checkpoint, please */
     FRAME_CHUNK = 9,       /* frames.h: here they are */
+    FRAME_DISK = 16,   /* the first on each link: u8 version, 16 disk id of the sender */
+    FRAME_STRANGER = 17,    /* u8 version, 16 disk id: the receiver's, not its first */
+    FRAME_TRANSFER = 18,    /* u64 token, u64 node: an officer wants that node to lead (0: any) */
+    FRAME_TRANSFERRED = 19, /* u64 token, u8 ok, u64 leader, text */
 };
 
 /* What another node last said of itself. */
@@ -57,6 +62,7 @@ enum alarm_code {
     ALARM_BLOCK_EARLY,   /* stamped a block ahead of our clock */
     ALARM_LOG_DAMAGED,   /* found on this node's disk */
     ALARM_STATE_DAMAGED,
+    ALARM_DISK, /* came back with another disk */
     ALARM_COUNT,
 };
 
@@ -158,6 +164,11 @@ struct node {
     struct loop_task watch_task;
     struct health_watch *health_watches; /* status.c */
 
+    /* members.c, disks.c, leadership.c */
+    struct members members;
+    struct leadership leadership;
+    struct leadership_asked leadership_asked;
+
     /* gossip.c, status.c */
     struct told told[NODES_MAX];
     struct reached reached[CATCH_UP_BLOCKS];     /* by height modulo their number */
@@ -194,7 +205,7 @@ void node_fail_as_leader(struct node *n, const char *fmt, ...)
 /* Opens data/state and the ledger on it. On failure nothing of it is open. */
 err node_open_state(struct node *n, struct errtext *reterr) ERR_MUST_USE;
 
-/* The row of a node in the ledger's table, or NULL. */
+/* The row of a node, also of one that was removed, or NULL. */
 const struct ledger_node *node_row(const struct node *n, uint64_t id);
 
 /* ---- host.c ---- */

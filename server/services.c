@@ -48,6 +48,8 @@ static const struct grpc_method METHODS[] = {
      .on_message = decide_call,
      .on_cancel = decide_cancel},
     {.path = METHOD_STATUS, .kind = GRPC_UNARY, .on_message = status_call},
+    {.path = METHOD_NODES, .kind = GRPC_UNARY, .on_message = nodes_call},
+    {.path = METHOD_TRANSFER, .kind = GRPC_UNARY, .on_message = transfer_call},
     {.path = METHOD_HEALTH_CHECK, .kind = GRPC_UNARY, .on_message = health_check_call},
     {.path = METHOD_HEALTH_WATCH,
      .kind = GRPC_SERVER_STREAM,

@@ -121,7 +121,12 @@ static void alarm_node(struct report *p, const struct node_status *s)
 {
     char *name = arena_printf(p->a, "%.*s", (int)s->name.size, (const char *)s->name.data);
     if (!s->connected) {
-        add_alarm(p, s->id, "node-unreachable", arena_printf(p->a, "node %s does not answer", name),
+        struct peer_status link = {.last_error = ""};
+        err e = peer_status(p->n->links, s->id, &link);
+        bool said = !failed(e) && link.last_error[0] != '\0';
+        add_alarm(p, s->id, "node-unreachable",
+                  arena_printf(p->a, "node %s does not answer%s%s%s", name, said ? " (" : "",
+                               said ? link.last_error : "", said ? ")" : ""),
                   arena_printf(p->a, "start concordatd on %s, or look at its log", name));
     }
     if (s->has_certificate && s->certificate_days_left < CERTIFICATE_WARN_DAYS) {
@@ -194,8 +199,8 @@ static void make_status(struct node *n, struct arena *a, struct status_reply *r)
 {
     struct report p = {.n = n, .a = a, .r = r};
     struct ledger_head head = ledger_head(n->ledger);
-    size_t count = 0;
-    const struct ledger_node *rows = ledger_nodes(n->ledger, &count);
+    size_t count = n->members.count;
+    const struct ledger_node *rows = n->members.rows;
     consensus_status(n->consensus, &p.s);
     *r = (struct status_reply){
         .at = {.height = head.height, .time_ns = head.time_ns, .size = head.position},
@@ -223,6 +228,7 @@ static void make_status(struct node *n, struct arena *a, struct status_reply *r)
     for (size_t i = 0; i < count; i++) {
         describe_node(&p, &rows[i], &r->nodes[i]);
     }
+    r->pending = members_pending(n, a, &r->pending_count);
     judge(&p);
 }
 

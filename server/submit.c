@@ -251,7 +251,8 @@ static void pump(struct loop_task *task)
 {
     struct node *n = task->ctx;
     struct errtext why;
-    while (host_leads(n) && n->failure[0] == '\0' && n->failing[0] == '\0') {
+    while (host_leads(n) && n->failure[0] == '\0' && n->failing[0] == '\0' &&
+           !leadership_holds(n)) {
         if (n->queue.count == 0 && !timer_due(n)) {
             return;
         }
@@ -400,6 +401,9 @@ static bool take_on(struct node *n, const struct ledger_admission *a, struct byt
                     struct waiter w, struct refusal *ret)
 {
     bool leads = n->role == CONSENSUS_LEADER;
+    if (leads && a->governance && !members_admit(n, envelope, ret)) {
+        return false;
+    }
     uint64_t leader = leads || w.peer != 0 ? 0 : host_leader(n);
     if (!leads && (leader == 0 || leader == n->id)) {
         *ret = refusal_of(REASON_NO_LEADER, "there is no leader at present; try again");
@@ -433,6 +437,7 @@ static bool take_on(struct node *n, const struct ledger_admission *a, struct byt
                      : refusal_of(REASON_NO_LEADER, "the leader cannot be reached; try again");
         return false;
     }
+    r->changes_nodes = leads && a->governance && members_is_change(n, envelope);
     add_waiter(n, r, w);
     return true;
 }

@@ -409,6 +409,7 @@ void logstore_stats(struct logstore *ls, struct logstore_stats *ret)
         .sync_max_ns = f->sync.max_ns,
         .sync_p50_ns = latency_quantile(&f->sync, 500),
         .sync_p99_ns = latency_quantile(&f->sync, 990),
+        .sync_recent_ns = latency_quantile(f->before.count > 0 ? &f->before : &f->recent, 900),
         .jobs_waiting = ls->queue.unfinished,
     };
     pthread_mutex_unlock(&ls->queue.lock);

@@ -88,6 +88,7 @@ struct logstore_stats {
     uint64_t groups_count, jobs_count, bytes_written; /* since open; groups of entries */
     uint64_t syncs_count, sync_max_ns;                /* of groups and of term and vote */
     uint64_t sync_p50_ns, sync_p99_ns;                /* upper bounds, within 25 % */
+    uint64_t sync_recent_ns; /* what nine of ten of the last LOG_RECENT_SYNCS stayed under */
     uint64_t jobs_waiting;                            /* submitted and not finished */
     uint64_t segments_count, disk_bytes;
 };

@@ -69,6 +69,7 @@ struct logwriter {
 /* Filled by the writer, read by the loop: only under the lock of the queue. */
 struct logfigures {
     struct latency sync;
+    struct latency recent, before; /* of LOG_RECENT_SYNCS at most, and the full one before it */
     uint64_t groups_count, jobs_count, bytes_written;
 };
 

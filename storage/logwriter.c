@@ -13,7 +13,13 @@ static err sync_timed(struct logstore *ls, int fd, const char *path, struct errt
     int rc = ls->dir.ops.fdatasync(ls->dir.ops.ctx, fd);
     uint64_t took = clock_monotonic_ns(&ls->clock) - from;
     pthread_mutex_lock(&ls->queue.lock);
-    latency_add(&ls->queue.figures.sync, took);
+    struct logfigures *f = &ls->queue.figures;
+    latency_add(&f->sync, took);
+    if (f->recent.count == LOG_RECENT_SYNCS) {
+        f->before = f->recent;
+        f->recent = (struct latency){.count = 0};
+    }
+    latency_add(&f->recent, took);
     pthread_mutex_unlock(&ls->queue.lock);
     return rc == 0 ? err_ok() : logdir_fail(reterr, "sync", path, rc);
 }

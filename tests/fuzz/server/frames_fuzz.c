@@ -29,6 +29,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (frame_read_read(frame, &token)) {
         require(size == 8);
     }
+    uint8_t disk[16];
+    struct frame_transfer transfer;
+    struct frame_transferred transferred;
+    if (frame_disk_read(frame, disk)) {
+        require(size == 17);
+    }
+    if (frame_transfer_read(frame, &transfer)) {
+        require(size == 16);
+    }
+    if (frame_transferred_read(frame, &transferred)) {
+        require(utf8_valid(transferred.text));
+    }
     if (frame_gossip_read(frame, &gossip)) {
         require(gossip.version[GOSSIP_TEXT_MAX] == '\0');
     }
