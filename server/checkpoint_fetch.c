@@ -575,6 +575,7 @@ void fetch_wanted(struct node *n, const struct consensus_snapshot *s)
     f->id = id;
     f->source = s->source;
     f->refused_count = 0;
+    f->bytes = f->total = 0;
     f->rounds = 0;
     f->waits_said = false;
     f->began_ns = f->progress_ns = loop_now_ns(n->loop);

@@ -150,6 +150,25 @@ static void alarm_node(struct report *p, const struct node_status *s)
     }
 }
 
+/* This node is too far behind, and what becomes of that. */
+static void alarm_installing(struct report *p)
+{
+    const struct fetch *f = &p->n->checkpoints.fetch;
+    unsigned long long height = f->id.height;
+    if (f->phase == FETCH_IDLE) {
+        return;
+    }
+    bool waits = f->phase == FETCH_AGREE;
+    const char *text =
+        waits ? arena_printf(p->a, "the checkpoint at height %llu is here and not confirmed yet",
+                             height)
+              : arena_printf(p->a, "installing the checkpoint at height %llu: %llu of %llu bytes",
+                             height, (unsigned long long)f->bytes, (unsigned long long)f->total);
+    add_alarm(p, p->n->id, "installing", text,
+              waits ? "start the other nodes: a majority of the voters has to confirm it"
+                    : "wait: until it is done this node does not vote");
+}
+
 static void alarm_raised(struct report *p)
 {
     for (size_t i = 0; i < ALARMS_RAISED_MAX; i++) {
@@ -192,6 +211,7 @@ static void judge(struct report *p)
         alarm_node(p, &r->nodes[i]);
     }
     alarm_raised(p);
+    alarm_installing(p);
     r->health = !quorum ? HEALTH_NO_QUORUM : r->alarm_count > 0 ? HEALTH_DEGRADED : HEALTH_GOOD;
 }
 

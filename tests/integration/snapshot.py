@@ -118,9 +118,13 @@ def come_back(bench, follower, kills, seed):
     dice = random.Random(seed)
     others = [n for n in bench.nodes if n != follower]
     installs = said(bench, follower, "the state is that of height")
+    behind = said(bench, follower, "this node is too far behind")
     process = start_load(bench, others, 8 + 2 * kills, f"back{seed}", clients=2, events=5)
     bench.start(follower)
-    wait_said(bench, follower, "this node is too far behind", 1, 60)
+    wait_said(bench, follower, "this node is too far behind", behind + 1, 60)
+    if kills == 0:
+        facts = bench.wait_alarm(follower, "installing")
+        check(True, [a["text"] for a in facts["alarms"] if a["code"] == "installing"][0])
     for _ in range(kills):
         time.sleep(dice.uniform(0.05, 1.5))
         victim = dice.choice([follower, follower, *others])
