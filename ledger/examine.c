@@ -58,3 +58,17 @@ err ledger_examine(struct kv *kv, struct ledger_facts *ret, struct errtext *rete
     *ret = facts;
     return err_ok();
 }
+
+err ledger_adopt(struct kv *kv, struct errtext *reterr)
+{
+    static const uint8_t LAST[9] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    struct kv_batch *b = kv_batch_new();
+    for (size_t family = FAMILY_LOCAL + 1; family < FAMILIES_COUNT; family++) {
+        /* their keys start with a position, so all of them are below */
+        kv_batch_delete_range(b, kv, family, bytes_of(LAST, 0), bytes_of(LAST, sizeof(LAST)));
+    }
+    kv_batch_delete(b, kv, FAMILY_LOCAL, bytes_text(VOID_BLOCKS_KEY));
+    err e = kv_commit(kv, b, true, reterr);
+    kv_batch_free(b);
+    return e;
+}

@@ -492,6 +492,11 @@ struct ledger_facts {
  * CORRUPT: it holds no sound head, or is damaged. IO. Cost: a whole read and its hash. */
 err ledger_examine(struct kv *kv, struct ledger_facts *ret, struct errtext *reterr) ERR_MUST_USE;
 
+/* Makes a database that another node has sent this node's own: what the state digest does not cover
+ * (traces, inputs, counters) is forgotten, durably; the applied index stays, which ledger_examine
+ * told. No ledger is open on it. IO. */
+err ledger_adopt(struct kv *kv, struct errtext *reterr) ERR_MUST_USE;
+
 /* ---- contracts and governed tables: in memory, views live as long as the ledger ------------ */
 
 struct ledger_contract {

@@ -103,6 +103,7 @@ struct effects_of {
 void effects_apply(struct ledger *l, const struct effects_of *of, const struct rules_out *out);
 
 #define GENESIS_KEY "genesis" /* of FAMILY_META */
+#define VOID_BLOCKS_KEY "void_blocks" /* of FAMILY_LOCAL */
 
 /* The stored head, and the batch that carries it. */
 void head_put(struct ledger *l, const struct ledger_head *head, uint64_t raft_index);

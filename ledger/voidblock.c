@@ -6,7 +6,6 @@
 #include "ledger/state.h"
 
 enum { VOID_BLOCKS_VERSION = 1 };
-static const char VOID_BLOCKS_KEY[] = "void_blocks";
 
 /* Local: u8 version | u64 count | u64 Raft index of the last one. */
 static void count_put(struct ledger *l, const struct ledger_void_blocks *v)

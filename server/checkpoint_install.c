@@ -36,7 +36,7 @@ void install_switch(struct node *n)
     kv_close(n->kv);
     n->ledger = NULL;
     n->kv = NULL;
-    err e = work_install(&p, index, &switched, &why);
+    err e = work_install(&p, index, work_adopt, &switched, &why);
     if (!failed(e) && !switched) {
         e = err_fail(&why, ERR_CORRUPT, "%s/install is gone", n->config.data);
     }
@@ -68,7 +68,8 @@ err install_recover(struct node *n, const struct logstore_recovered *r, struct e
     if (r->snapshot.index > 0 && !checkpoint_record_decode(r->snapshot.manifest, &record)) {
         return err_fail(reterr, ERR_CORRUPT, "what the log keeps of its checkpoint is malformed");
     }
-    TRY(work_install(&p, record.installed ? r->snapshot.index : 0, &switched, reterr));
+    uint64_t index = record.installed ? r->snapshot.index : 0;
+    TRY(work_install(&p, index, work_adopt, &switched, reterr));
     if (switched) {
         log_info("finished the install of the checkpoint of entry %" PRIu64, r->snapshot.index);
     }

@@ -374,9 +374,22 @@ static err remove_rest(const struct checkpoint_paths *p, struct errtext *reterr)
     return tree_remove(p->files, old.text, NULL, reterr);
 }
 
-err work_install(const struct checkpoint_paths *p, uint64_t index, bool *ret_switched,
+err work_adopt(const char *state, struct errtext *reterr)
+{
+    struct kv_options options = {.block_cache_bytes = CHECKPOINT_CACHE_BYTES};
+    struct kv *kv = NULL;
+    ledger_kv_families(&options);
+    TRY(kv_open(state, &options, &kv, reterr));
+    err e = ledger_adopt(kv, reterr);
+    kv_close(kv);
+    return e;
+}
+
+err work_install(const struct checkpoint_paths *p, uint64_t index,
+                 err (*adopt)(const char *state, struct errtext *reterr), bool *ret_switched,
                  struct errtext *reterr)
 {
+    struct checkpoint_path now = checkpoint_path(p, "state", NULL);
     struct checkpoint_path install = checkpoint_path(p, "install", NULL);
     struct checkpoint_path next = checkpoint_path(p, "install", "state");
     struct manifest *m = NULL;
@@ -397,6 +410,9 @@ err work_install(const struct checkpoint_paths *p, uint64_t index, bool *ret_swi
     }
     if (!failed(e) && there) {
         e = switch_state(p, reterr);
+    }
+    if (!failed(e)) { /* after a crash again: data/install is there until all is done */
+        e = adopt(now.text, reterr);
     }
     manifest_free(m);
     TRY(e);

@@ -59,10 +59,16 @@ err work_verify(const struct checkpoint_paths *p, const char *dir, const struct 
 /* data/staging, verified, becomes data/install. */
 err work_ready(const struct checkpoint_paths *p, struct errtext *reterr) ERR_MUST_USE;
 
+/* Opens a state that came from another node once, and forgets what was that node's own: it is not
+ * covered by the state digest, so it is nobody's word but the sender's. */
+err work_adopt(const char *state, struct errtext *reterr) ERR_MUST_USE;
+
 /* Finishes an install of that index if data/install is for it: keeps a copy of it as a checkpoint,
- * switches data/state to it, removes what is left over. *ret_switched: there was something to do.
+ * switches data/state to it, adopts it (work_adopt; tests with other files: another function),
+ * removes what is left over. *ret_switched: there was something to do.
  * May be interrupted anywhere and called again. data/state must not be open. */
-err work_install(const struct checkpoint_paths *p, uint64_t index, bool *ret_switched,
+err work_install(const struct checkpoint_paths *p, uint64_t index,
+                 err (*adopt)(const char *state, struct errtext *reterr), bool *ret_switched,
                  struct errtext *reterr) ERR_MUST_USE;
 
 /* Puts the newest checkpoint from index_min to index_max whose files are all sound in the place of

@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "base/require.h"
+#include "ledger/families.h"
 #include "server/checkpoint_work.h"
 #include "storage/dir.h"
 #include "storage/tree.h"
@@ -269,6 +270,19 @@ static void installed_whole(const struct data *d)
     assert_true(there(d, "checkpoints/000000000000002a/manifest"));
 }
 
+/* The files here are no database; that a state is adopted before the rest goes is what counts. */
+static err adopts_once(const char *state, struct errtext *reterr)
+{
+    char path[4200];
+    struct stat facts;
+    (void)reterr;
+    (void)snprintf(path, sizeof path, "%s/CURRENT", state);
+    assert_int_equal(stat(path, &facts), 0);
+    (void)snprintf(path, sizeof path, "%s/../install", state);
+    assert_int_equal(stat(path, &facts), 0);
+    return err_ok();
+}
+
 static void an_install_survives_a_fault_at_every_step(void **state)
 {
     (void)state;
@@ -282,15 +296,15 @@ static void an_install_survives_a_fault_at_every_step(void **state)
             bool switched = false;
             before_install(&d);
             struct checkpoint_paths broken = {&ops, d.dir};
-            err e = work_install(&broken, INDEX, &switched, &why);
+            err e = work_install(&broken, INDEX, adopts_once, &switched, &why);
             faulted = f.dead;
             assert_true(faulted || !failed(e));
             nothing_is_lost(&d);
             /* The next start, and one more. */
-            e = work_install(&d.paths, INDEX, &switched, &why);
+            e = work_install(&d.paths, INDEX, adopts_once, &switched, &why);
             assert_false(failed(e));
             installed_whole(&d);
-            assert_false(failed(work_install(&d.paths, INDEX, &switched, &why)));
+            assert_false(failed(work_install(&d.paths, INDEX, adopts_once, &switched, &why)));
             assert_false(switched);
             installed_whole(&d);
             data_close(&d);
@@ -306,12 +320,12 @@ static void a_fetch_that_was_not_recorded_is_forgotten(void **state)
     struct errtext why;
     bool switched = true;
     before_install(&d);
-    assert_false(failed(work_install(&d.paths, INDEX - 1, &switched, &why)));
+    assert_false(failed(work_install(&d.paths, INDEX - 1, adopts_once, &switched, &why)));
     assert_false(switched);
     assert_string_equal(get(&d, "state/CURRENT"), "old");
     assert_false(there(&d, "install"));
     put_install(&d, INDEX);
-    assert_false(failed(work_install(&d.paths, 0, &switched, &why))); /* no install at all */
+    assert_false(failed(work_install(&d.paths, 0, adopts_once, &switched, &why))); /* none at all */
     assert_false(switched);
     assert_string_equal(get(&d, "state/CURRENT"), "old");
     data_close(&d);
@@ -386,6 +400,63 @@ static void a_checkpoint_says_what_it_holds(void **state)
     assert_false(failed(work_drop(&d.paths, m->id.index, &why)));
     assert_false(failed(work_list(&d.paths, indexes, 4, &count, &why)));
     assert_int_equal(count, 0);
+    manifest_free(m);
+    world_close(w);
+    data_close(&d);
+}
+
+static void facts_of(const char *state, struct ledger_facts *ret)
+{
+    struct kv_options options = {.read_only = true};
+    struct kv *kv = NULL;
+    ledger_kv_families(&options);
+    assert_false(failed(kv_open(state, &options, &kv, NULL)));
+    assert_false(failed(ledger_examine(kv, ret, NULL)));
+    kv_close(kv);
+}
+
+/* Keys of the families from first on, which are this node's own. */
+static size_t own_keys(const char *state, size_t first)
+{
+    struct kv_options options = {.read_only = true};
+    struct kv *kv = NULL;
+    size_t count = 0;
+    ledger_kv_families(&options);
+    assert_false(failed(kv_open(state, &options, &kv, NULL)));
+    for (size_t family = first; family < options.families_count; family++) {
+        struct kv_range range = {.family = family};
+        struct kv_iter *it = kv_iter_open(kv, &range);
+        struct bytes key;
+        struct bytes value;
+        while (kv_iter_next(it, &key, &value)) {
+            count++;
+        }
+        assert_false(failed(kv_iter_close(it, NULL)));
+    }
+    kv_close(kv);
+    return count;
+}
+
+/* What an event read is evaluated again as it stands: it may not be another node's word. */
+static void what_is_the_senders_own_is_forgotten(void **state)
+{
+    (void)state;
+    struct data d;
+    struct world *w = world_of_some_blocks();
+    struct ledger_facts before;
+    struct ledger_facts after;
+    data_open(&d);
+    struct manifest *m = take(&d, w);
+    struct checkpoint_path at = checkpoint_dir(&d.paths, m->id.index, "state");
+    assert_true(own_keys(at.text, FAMILY_TRACES) > 0);
+    facts_of(at.text, &before);
+    assert_false(failed(work_adopt(at.text, NULL)));
+    assert_false(failed(work_adopt(at.text, NULL))); /* a start after a crash does it again */
+    assert_int_equal(own_keys(at.text, FAMILY_TRACES), 0);
+    assert_int_equal(own_keys(at.text, FAMILY_LOCAL), 1);
+    facts_of(at.text, &after);
+    assert_int_equal(after.applied_index, before.applied_index);
+    assert_memory_equal(after.state_digest, before.state_digest, 32);
     manifest_free(m);
     world_close(w);
     data_close(&d);
@@ -507,6 +578,7 @@ int main(void)
         cmocka_unit_test(an_install_survives_a_fault_at_every_step),
         cmocka_unit_test(a_fetch_that_was_not_recorded_is_forgotten),
         cmocka_unit_test(a_checkpoint_says_what_it_holds),
+        cmocka_unit_test(what_is_the_senders_own_is_forgotten),
         cmocka_unit_test(what_was_fetched_is_checked),
         cmocka_unit_test(a_lost_state_comes_from_the_newest_sound_checkpoint),
     };
