@@ -176,6 +176,9 @@ err nodes_load(struct nodes *n, struct errtext *reterr)
     if (!sound) {
         return err_fail(reterr, ERR_CORRUPT, "a stored node does not decode");
     }
+    if (n->count == 0) {
+        return err_fail(reterr, ERR_CORRUPT, "the state has no nodes");
+    }
     n->changed = true;
     (void)nodes_publish(n);
     return err_ok();

@@ -145,26 +145,13 @@ static err found(struct ledger *l, struct bytes genesis, struct errtext *reterr)
     return err_ok();
 }
 
-/* A state written before the table was part of it has the nodes of genesis. */
-static err load_nodes(struct ledger *l, struct errtext *reterr)
-{
-    TRY(nodes_load(&l->nodes, reterr));
-    if (l->nodes.count > 0) {
-        return err_ok();
-    }
-    nodes_found(&l->nodes, l->genesis, l->batch);
-    TRY(kv_commit(l->kv, l->batch, true, reterr));
-    kv_batch_clear(l->batch);
-    return err_ok();
-}
-
 static err load(struct ledger *l, struct errtext *reterr)
 {
     TRY(head_load(l, reterr));
     TRY(void_blocks_load(l, reterr));
     TRY(parties_load(&l->parties, reterr));
     TRY(contracts_load(&l->contracts, reterr));
-    TRY(load_nodes(l, reterr));
+    TRY(nodes_load(&l->nodes, reterr));
     return accounts_check(&l->accounts, reterr);
 }
 

@@ -237,7 +237,7 @@ err __wrap_kv_get(struct kv *kv, size_t family, struct bytes key, struct buf *re
 bool __wrap_seam_kv_takes(size_t offset, size_t size)
 {
     return __real_seam_kv_takes(offset, size) &&
-           !(is(BUG_SNAPSHOT_TAIL) && offset > size / 100 * 98);
+           !(is(BUG_SNAPSHOT_TAIL) && offset > size / 100 * 90);
 }
 
 /* ---- the server ---- */
