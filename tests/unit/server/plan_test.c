@@ -158,6 +158,9 @@ static void a_living_node_stays_until_its_successor_votes(void **state)
     expect(&v, PLAN_ADD, 4);
     v.nodes[3].member = STANDBY;
     expect(&v, PLAN_PROMOTE, 4);
+    silence(&v, 3, false);
+    waits(&v, 3, "n4 (node 4), which replaces it, gets its vote first");
+    v.nodes[3].answers = true;
     v.nodes[3].member = VOTER;
     expect(&v, PLAN_REMOVE, 3);
 }
