@@ -324,6 +324,8 @@ def garbled(bench):
     context.load_cert_chain(own + ".crt", own + ".key")
     context.set_alpn_protocols(["concordat-peer/1"])
     hello = struct.pack(">H32sQQ", 1, ledger_id, 2, 1)
+    with open(bench.lab.path(sender, "data", "identity"), "rb") as f:
+        disk = f.read()[9:25]  # a node that does not show its disk is not listened to
     for _ in range(3):
         with socket.create_connection((host, int(port)), 5) as plain:
             with context.wrap_socket(plain) as tls:
@@ -331,6 +333,7 @@ def garbled(bench):
                 tls.sendall(struct.pack(">IB", len(hello), 240) + hello)
                 welcome = tls.recv(4096)
                 check(welcome[4:5] == bytes([241]), f"{sender} is welcome")
+                tls.sendall(struct.pack(">IBB", 17, 16, 1) + disk)
                 tls.sendall(struct.pack(">IB", 6, 1) + b"\x01\x01nono")
                 try:
                     closed = tls.recv(4096) == b""
