@@ -8,8 +8,8 @@
 #include "server/parts.h"
 
 enum {
-    UNWANTED_SECONDS = 5,      /* so long others must refuse this node before it believes them */
-    UNWANTED_SAY_SECONDS = 60, /* a joiner that waits says so as often */
+    UNWANTED_SECONDS = 5,         /* so long others must refuse this node before it believes them */
+    UNWANTED_JOINER_SECONDS = 30, /* a joiner: the others have applied its block by then */
 };
 
 static struct member_peer *peer_of(struct node *n, uint64_t id)
@@ -71,7 +71,6 @@ void members_link(struct node *n, uint64_t peer, enum peer_direction direction, 
     if (direction == PEER_DIRECTION_IN) {
         p->proven = false; /* each link begins with the proof */
     } else if (up) {
-        p->calls_us_stranger = false;
         send_disk(n, peer, FRAME_DISK, n->members.disk.disk);
     }
 }
@@ -110,6 +109,7 @@ void members_disk(struct node *n, uint64_t from, struct bytes frame)
     }
     p->proven = judgement == IDENTITY_KNOWN;
     p->other_disk = judgement == IDENTITY_OTHER;
+    memcpy(p->shown, disk, DISK_ID_SIZE);
     if (p->other_disk) {
         alarm_other_disk(n, from);
         send_disk(n, from, FRAME_STRANGER, disk);
@@ -185,16 +185,15 @@ static void check_part(struct node *n)
     /* One alone proves nothing: it may be behind, or joining with an older table. */
     bool unwanted = 2 * refused > others;
     m->unwanted_seconds = unwanted || out ? m->unwanted_seconds + 1 : 0;
-    if (row == NULL || m->bootstrap.count > 0) {
-        /* It joins: the others will know it when they have applied its block. */
-        if (unwanted && m->unwanted_seconds % UNWANTED_SAY_SECONDS == UNWANTED_SECONDS) {
-            log_warn("%zu of %zu nodes do not know this node yet: has `concordat node add` been "
-                     "accepted, and is the bootstrap table newer?",
-                     refused, others);
-        }
-        return;
+    /* It joins: the others will know it when they have applied its block, which is long done when
+     * a majority goes on not knowing it. */
+    bool joins = row == NULL || m->bootstrap.count > 0;
+    if (joins && unwanted && m->unwanted_seconds == UNWANTED_SECONDS) {
+        log_warn("%zu of %zu nodes do not know this node: is the bootstrap table newer than its "
+                 "`concordat node add`?",
+                 refused, others);
     }
-    if (m->unwanted_seconds >= UNWANTED_SECONDS) {
+    if (m->unwanted_seconds >= (joins ? UNWANTED_JOINER_SECONDS : UNWANTED_SECONDS)) {
         char why[ERR_TEXT_MAX];
         snprintf(why, sizeof why,
                  "node %llu (%s of %s) was removed from the ledger%s; its data is not needed any "
@@ -205,9 +204,21 @@ static void check_part(struct node *n)
     }
 }
 
+/* Again and again: the link to it may not have been up when it was seen. */
+static void tell_strangers(struct node *n)
+{
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const struct member_peer *p = &n->members.peers[i];
+        if (p->id != 0 && p->other_disk) {
+            send_disk(n, p->id, FRAME_STRANGER, p->shown);
+        }
+    }
+}
+
 void members_second(struct node *n)
 {
     if (n->failure[0] == '\0') {
+        tell_strangers(n);
         check_part(n);
         loop_post(n->loop, &n->members.task);
     }

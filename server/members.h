@@ -26,7 +26,8 @@ struct node;
 struct member_peer {
     uint64_t id;            /* 0: free */
     bool proven;            /* its disk is the one first seen, on the link that is up now */
-    bool other_disk;        /* it shows another disk than it had */
+    bool other_disk;        /* it shows another disk than it had: `shown` */
+    uint8_t shown[DISK_ID_SIZE];
     bool calls_us_stranger; /* it says that about us */
 };
 

@@ -233,6 +233,7 @@ def wiped_and_replaced(bench):
     other = Machine(bench, node_of(bench, victim)["institution"], "other")
     bench.run("node", "add", other.name, "--institution", other.institution, *other.said())
     other.start()
+    bench.wait_log(other.name, "which is not used any more", 60)
     wait_settled(bench)
     refused(bench, "QUORUM_AT_RISK", "is silent for", "node", "promote", other.name)
     bench.run("node", "remove", other.name, "--wait")
