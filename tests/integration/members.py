@@ -169,7 +169,7 @@ def grow_and_shrink(bench, sizes):
 
 def replace_live(bench, old):
     institution = node_of(bench, old)["institution"]
-    machine = Machine(bench, institution, old.split(".")[0] + ".new")
+    machine = Machine(bench, institution, f"{institution}.for.{old}")
     bench.run("node", "replace", old, machine.name, *machine.said())
     machine.start()
     wait_stopped(bench, old, "was removed from the ledger", 120)
