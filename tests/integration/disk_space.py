@@ -42,12 +42,13 @@ def free_mib(bench, name):
 def fill(bench, name, leave_mib):
     """Leaves so much room on a node's disk; None: takes the filling away."""
     path = bench.lab.path(name, "data", "filling")
-    if os.path.exists(path):
-        os.unlink(path)
     if leave_mib is None:
+        os.unlink(path)
         return
-    with open(path, "wb") as f:
-        size = int((free_mib(bench, name) - leave_mib) * (1 << 20))
+    with open(path, "ab") as f:  # in place: the node must not see it gone for a moment
+        size = os.fstat(f.fileno()).st_size
+        size += int((free_mib(bench, name) - leave_mib) * (1 << 20))
+        os.ftruncate(f.fileno(), min(size, os.fstat(f.fileno()).st_size))
         os.posix_fallocate(f.fileno(), 0, max(1, size))
     print(f"{name} has {free_mib(bench, name):.0f} MiB left", flush=True)
 
