@@ -96,7 +96,9 @@ static struct inflight_source *source_take(struct inflight_table *t, struct byte
         require(name.size <= INFLIGHT_SOURCE_NAME_MAX);
         s = mem_new(1, sizeof *s + name.size);
         s->name_size = name.size;
-        memcpy(s->name, name.data, name.size);
+        if (name.size > 0) {
+            memcpy(s->name, name.data, name.size);
+        }
         (void)map_put(&t->sources, name, s);
     }
     s->count++;
