@@ -118,7 +118,8 @@ def main():
     env = dict(os.environ, CONCORDAT_FUZZ_SECONDS=str(args.fuzz_seconds),
                ASAN_OPTIONS="detect_leaks=1:abort_on_error=0",
                UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1",
-               TSAN_OPTIONS="halt_on_error=1")
+               TSAN_OPTIONS="halt_on_error=1:suppressions=" +
+               os.path.join(ROOT, "tests", "tsan.supp"))
     for stage in stages:
         folder, compiler, options, suites = STAGES[stage]
         if args.suites:
