@@ -30,34 +30,6 @@ struct decide {
 
 /* ---- what both answer with ---- */
 
-static enum end end_of(enum ledger_end end)
-{
-    switch (end) {
-    case LEDGER_ACCEPTED:
-        return END_ACCEPTED;
-    case LEDGER_REJECTED:
-        return END_REJECTED;
-    case LEDGER_FAULT:
-        return END_FAULT;
-    }
-    return END_UNSPECIFIED;
-}
-
-static struct event_outcome outcome_of(const struct ledger_outcome *from)
-{
-    return (struct event_outcome){
-        .position = from->position,
-        .end = end_of(from->end),
-        .contract = from->contract,
-        .action = from->action,
-        .contract_version = from->contract_version,
-        .clause = from->clause,
-        .text = from->text,
-        .kind = from->kind,
-        .line = from->line,
-    };
-}
-
 static struct at at_of(const struct node *n)
 {
     struct ledger_head head = ledger_head(n->ledger);
@@ -121,7 +93,7 @@ static void answer_simulated(struct decide *d, const struct ledger_simulation *s
         const struct ledger_simulated *from = &s->events[i];
         struct rules_decision all = {from->outcome_json, from->effects_json, from->trace_json};
         events[i] = (struct simulated){
-            .outcome = outcome_of(&from->outcome),
+            .outcome = services_outcome(&from->outcome),
             .timer = from->timer,
             .outcome_json = from->outcome_json,
             .effects = from->effects_json,
@@ -222,7 +194,7 @@ static void answer_explained(struct decide *d, const struct ledger_explanation *
     struct rules_decision all = {x->record.outcome_json, x->record.effects_json, x->trace_json};
     struct explain_reply r = {
         .at = at_of(d->node),
-        .outcome = outcome_of(&x->record.outcome),
+        .outcome = services_outcome(&x->record.outcome),
         .height = x->record.record.height,
         .time_ns = x->record.record.time_ns,
         .outcome_json = x->record.outcome_json,

@@ -252,6 +252,8 @@ void submit_state_replaced(struct node *n);
 void submit_link_lost(struct node *n, uint64_t peer);
 /* Answers UNKNOWN to what has waited too long. */
 void submit_sweep(struct node *n);
+/* An outcome as the services tell it; views stay those of the ledger. */
+struct event_outcome services_outcome(const struct ledger_outcome *from);
 /* Encodes the answer to a request as a SubmitReply. */
 void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct arena *arena,
                           struct buf *ret);

@@ -94,3 +94,31 @@ enum grpc_status services_admit(struct grpc_call *call, struct errtext *reterr)
     (void)e;
     return GRPC_PERMISSION_DENIED;
 }
+
+static enum end end_of(enum ledger_end end)
+{
+    switch (end) {
+    case LEDGER_ACCEPTED:
+        return END_ACCEPTED;
+    case LEDGER_REJECTED:
+        return END_REJECTED;
+    case LEDGER_FAULT:
+        return END_FAULT;
+    }
+    return END_UNSPECIFIED;
+}
+
+struct event_outcome services_outcome(const struct ledger_outcome *from)
+{
+    return (struct event_outcome){
+        .position = from->position,
+        .end = end_of(from->end),
+        .contract = from->contract,
+        .action = from->action,
+        .contract_version = from->contract_version,
+        .clause = from->clause,
+        .text = from->text,
+        .kind = from->kind,
+        .line = from->line,
+    };
+}

@@ -17,19 +17,6 @@
 
 /* ---- answers ---- */
 
-static enum end end_of(enum ledger_end end)
-{
-    switch (end) {
-    case LEDGER_ACCEPTED:
-        return END_ACCEPTED;
-    case LEDGER_REJECTED:
-        return END_REJECTED;
-    case LEDGER_FAULT:
-        return END_FAULT;
-    }
-    return END_UNSPECIFIED;
-}
-
 void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct arena *arena,
                           struct buf *ret)
 {
@@ -43,18 +30,7 @@ void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct 
     memcpy(reply.request_hash, a->request_hash, 32);
     memcpy(reply.digest, a->digest, 32);
     for (size_t i = 0; i < a->outcome_count; i++) {
-        const struct ledger_outcome *from = &a->outcomes[i];
-        reply.outcomes[i] = (struct event_outcome){
-            .position = from->position,
-            .end = end_of(from->end),
-            .contract = from->contract,
-            .action = from->action,
-            .contract_version = from->contract_version,
-            .clause = from->clause,
-            .text = from->text,
-            .kind = from->kind,
-            .line = from->line,
-        };
+        reply.outcomes[i] = services_outcome(&a->outcomes[i]);
     }
     submit_reply_encode(&reply, ret);
 }
