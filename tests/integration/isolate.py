@@ -4,6 +4,7 @@ enter() runs the program again inside; whatever it makes there (network places, 
 goes away with it, also when it is killed. Where the machine does not allow this, enter() says why.
 """
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -96,12 +97,23 @@ def small_disk(folder, megabytes):
 
 
 def fill(folder, leave_bytes):
-    """Leaves about so many bytes free in the folder's file system."""
-    facts = os.statvfs(folder)
-    size = facts.f_bavail * facts.f_frsize - leave_bytes
-    if size > 0:
-        with open(os.path.join(folder, "filler"), "wb") as f:
-            os.posix_fallocate(f.fileno(), 0, size)
+    """Leaves about so many bytes free in the folder's file system, though its node goes on writing:
+    what it took since we looked we cannot have, so we look again."""
+    with open(os.path.join(folder, "filler"), "wb") as f:
+        taken = 0
+        for _ in range(1000):
+            facts = os.statvfs(folder)
+            size = facts.f_bavail * facts.f_frsize - leave_bytes
+            if size <= 0:
+                return
+            try:
+                os.posix_fallocate(f.fileno(), taken, size)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                continue
+            taken += size
+    raise OSError(f"{folder} cannot be filled")
 
 
 def free(folder):
