@@ -141,6 +141,12 @@ enum {
     POLICY_NAMES_MAX = 128,      /* witnesses and groups; the specification asks for 32 each */
     PROOF_BYTES_MAX = 192 << 10, /* a record in base64, 64 hashes and a checkpoint */
     PROOF_EXTRA_BYTES_MAX = 64 << 10, /* a record: its names and texts have limits of their own */
+    STATEMENT_BYTES_MAX = 256 << 20, /* a year of quarter-hours at 2.3 KiB a record, three times */
+    STATEMENT_ACCOUNT_BYTES_MAX = 68 << 10, /* an account of eight string(4096), all octets 00 */
+    STATEMENT_RECORD_BYTES_MAX = 1 << 10,   /* a record has 336 bytes today */
+    STATEMENT_MARKS_MAX = 64,        /* of a statement: a line of each key of NODES_MAX, and more */
+    STATEMENT_ENTRY_ARENA_MAX = 128 << 20, /* one record with RULES_EFFECTS_MAX postings of one
+                                       account, with counter accounts of a kibibyte */
 };
 
 /* ---- rules: numbers and civil time ---- */

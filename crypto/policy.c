@@ -1,7 +1,9 @@
 #include "crypto/policy.h"
 
+#include "base/hex.h"
 #include "base/require.h"
 #include "crypto/lines.h"
+#include "crypto/sha256.h"
 
 /* A witness or a group; members are earlier names, so a walk in order settles everything. */
 struct named {
@@ -272,7 +274,7 @@ err policy_parse(struct bytes text, struct arena *a, struct policy **ret, struct
 
 /* ---- checking ---- */
 
-static bool counts_at(const struct policy *p, const struct note_key *key, uint64_t size)
+bool policy_key_counts(const struct policy *p, const struct note_key *key, uint64_t size)
 {
     for (size_t i = 0; i < p->validity_count; i++) {
         const struct validity *v = &p->validities[i];
@@ -300,35 +302,24 @@ static err check_log(const struct policy *p, const struct note *note, const stru
         if (verdict == NOTE_FORGED) {
             return forged(reterr, key);
         }
-        found = found || (verdict == NOTE_SIGNED && counts_at(p, key, c->size) &&
+        found = found || (verdict == NOTE_SIGNED && policy_key_counts(p, key, c->size) &&
                           bytes_equal(c->origin, bytes_text(key->name)));
     }
     return found ? err_ok()
                  : err_fail(reterr, ERR_DENIED, "no log of the policy has signed this checkpoint");
 }
 
-err policy_check(const struct policy *p, const struct note *note, struct verifier *v,
-                 struct checkpoint *ret, struct errtext *reterr)
+/* Settles groups after witnesses, and says who is missing. */
+static err settle(const struct policy *p, bool done[POLICY_NAMES_MAX], struct errtext *reterr)
 {
-    bool done[POLICY_NAMES_MAX] = {0};
     char missing[256] = "";
-    TRY(checkpoint_parse(note->text, ret, reterr));
-    TRY(check_log(p, note, ret, v, reterr));
     for (uint32_t i = 0; i < p->name_count; i++) {
         const struct named *n = &p->names[i];
         uint32_t count = 0;
-        if (n->needed == 0) {
-            enum note_verdict verdict = note_signed_by(note, &n->key, v, NULL);
-            if (verdict == NOTE_FORGED) {
-                return forged(reterr, &n->key);
-            }
-            done[i] = verdict == NOTE_SIGNED && counts_at(p, &n->key, ret->size);
-            continue;
-        }
         for (uint32_t k = 0; k < n->member_count; k++) {
             count += done[n->members[k]];
         }
-        done[i] = count >= n->needed;
+        done[i] = n->needed == 0 ? done[i] : count >= n->needed;
     }
     if (p->quorum == POLICY_NAMES_MAX || done[p->quorum]) {
         return err_ok();
@@ -338,11 +329,149 @@ err policy_check(const struct policy *p, const struct note *note, struct verifie
         const struct named *m = &p->names[q->members[k]];
         size_t used = strlen(missing);
         if (!done[q->members[k]] && used + m->name.size + 2 < sizeof missing) {
-            memcpy(missing + used, " ", 1);
+            missing[used] = ' ';
             memcpy(missing + used + 1, m->name.data, m->name.size);
             missing[used + 1 + m->name.size] = '\0';
         }
     }
     return err_fail(reterr, ERR_DENIED, "too few have cosigned: %u are needed; missing:%s",
                     q->needed == 0 ? 1 : q->needed, missing);
+}
+
+err policy_check(const struct policy *p, const struct note *note, struct verifier *v,
+                 struct checkpoint *ret, struct errtext *reterr)
+{
+    bool done[POLICY_NAMES_MAX] = {0};
+    TRY(checkpoint_parse(note->text, ret, reterr));
+    TRY(check_log(p, note, ret, v, reterr));
+    for (uint32_t i = 0; i < p->name_count; i++) {
+        const struct named *n = &p->names[i];
+        enum note_verdict verdict = n->needed == 0 ? note_signed_by(note, &n->key, v, NULL)
+                                                   : NOTE_NOT_SIGNED;
+        if (verdict == NOTE_FORGED) {
+            return forged(reterr, &n->key);
+        }
+        done[i] = verdict == NOTE_SIGNED && policy_key_counts(p, &n->key, ret->size);
+    }
+    return settle(p, done, reterr);
+}
+
+static bool is_key(const struct note_key *key, struct bytes name,
+                   const uint8_t id[NOTE_KEY_ID_SIZE])
+{
+    return bytes_equal(name, bytes_text(key->name)) && memcmp(id, key->id, NOTE_KEY_ID_SIZE) == 0;
+}
+
+static struct bytes group_of(const struct policy *p, uint32_t witness)
+{
+    for (uint32_t i = 0; i < p->name_count; i++) {
+        for (uint32_t k = 0; k < p->names[i].member_count; k++) {
+            if (p->names[i].members[k] == witness) {
+                return p->names[i].name;
+            }
+        }
+    }
+    return bytes_of(NULL, 0);
+}
+
+const struct note_key *policy_key(const struct policy *p, struct bytes name,
+                                  const uint8_t id[NOTE_KEY_ID_SIZE], struct bytes *ret_group)
+{
+    for (uint32_t i = 0; i < p->name_count; i++) {
+        if (p->names[i].needed == 0 && is_key(&p->names[i].key, name, id)) {
+            if (ret_group != NULL) {
+                *ret_group = group_of(p, i);
+            }
+            return &p->names[i].key;
+        }
+    }
+    for (size_t i = 0; i < p->log_count; i++) {
+        if (is_key(&p->logs[i], name, id)) {
+            if (ret_group != NULL) {
+                *ret_group = bytes_of(NULL, 0);
+            }
+            return &p->logs[i];
+        }
+    }
+    return NULL;
+}
+
+err policy_check_every(const struct policy *p, const struct note *note, struct verifier *v,
+                       struct checkpoint *ret, struct policy_voices *ret_voices,
+                       struct errtext *reterr)
+{
+    TRY(policy_check(p, note, v, ret, reterr));
+    *ret_voices = (struct policy_voices){0};
+    for (size_t i = 0; i < note->signature_count; i++) {
+        const struct note_signature *s = &note->signatures[i];
+        struct policy_voice *voice = &ret_voices->list[i];
+        voice->key = policy_key(p, s->name, s->id, &voice->group);
+        if (voice->key == NULL) {
+            return err_fail(reterr, ERR_DENIED,
+                            "signature line %zu (%.*s) is of a key that the policy does not name: "
+                            "it was altered, or the policy is not the one of size %llu",
+                            i + 1, (int)s->name.size, (const char *)s->name.data,
+                            (unsigned long long)ret->size);
+        }
+        if (note_signed_by(note, voice->key, v, &voice->time_s) != NOTE_SIGNED) {
+            return forged(reterr, voice->key);
+        }
+        voice->counts = policy_key_counts(p, voice->key, ret->size);
+        ret_voices->count++;
+    }
+    return err_ok();
+}
+
+err policy_quorum(const struct policy *p, uint64_t size, const struct note_key *const keys[],
+                  size_t count, struct errtext *reterr)
+{
+    bool done[POLICY_NAMES_MAX] = {0};
+    for (uint32_t i = 0; i < p->name_count; i++) {
+        for (size_t k = 0; k < count; k++) {
+            done[i] = done[i] || (keys[k] == &p->names[i].key &&
+                                  policy_key_counts(p, keys[k], size));
+        }
+    }
+    return settle(p, done, reterr);
+}
+
+/* ---- the seal ---- */
+
+static const char SEAL[] = "# sha256 ";
+
+enum { SEAL_LINE_SIZE = sizeof SEAL - 1 + 2 * SHA256_SIZE + 1 };
+
+static void seal_of(struct bytes text, char ret[SEAL_LINE_SIZE + 1])
+{
+    uint8_t digest[SHA256_SIZE];
+    sha256(text.data, text.size, digest);
+    memcpy(ret, SEAL, sizeof SEAL - 1);
+    hex_encode(bytes_of(digest, sizeof digest), ret + sizeof SEAL - 1);
+    ret[SEAL_LINE_SIZE - 1] = '\n';
+    ret[SEAL_LINE_SIZE] = '\0';
+}
+
+void policy_seal(struct buf *text)
+{
+    char line[SEAL_LINE_SIZE + 1];
+    require(text->size > 0 && text->data[text->size - 1] == '\n');
+    seal_of(buf_bytes(text), line);
+    buf_put_text(text, line);
+}
+
+err policy_sealed(struct bytes text, struct errtext *reterr)
+{
+    char line[SEAL_LINE_SIZE + 1];
+    struct bytes last = bytes_of(NULL, 0);
+    if (text.size > SEAL_LINE_SIZE) {
+        last = bytes_of(text.data + text.size - SEAL_LINE_SIZE, SEAL_LINE_SIZE);
+    }
+    if (!bytes_has_prefix(last, bytes_text(SEAL)) || last.data[SEAL_LINE_SIZE - 1] != '\n' ||
+        last.data[-1] != '\n') {
+        return err_fail(reterr, ERR_INVALID, "policy: the last line is no seal '# sha256 HEX'");
+    }
+    seal_of(bytes_of(text.data, text.size - SEAL_LINE_SIZE), line);
+    return bytes_equal(last, bytes_text(line))
+               ? err_ok()
+               : err_fail(reterr, ERR_INVALID, "policy: it was altered: the seal is not its own");
 }
