@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "base/err.h"
 #include "crypto/sha256.h"
 
 enum {
@@ -71,5 +72,47 @@ size_t merkle_path(const struct merkle_hash leaves[], size_t count, size_t index
 bool merkle_path_proves(const struct merkle_hash *leaf, uint64_t index, uint64_t size,
                         const struct merkle_hash path[], size_t count,
                         const struct merkle_hash *root);
+
+/* ---- a tree whose hashes are kept somewhere --------------------------------------------------- */
+
+/* Where the hashes of full subtrees come from. `hash` tells that of the subtree of 2^level leaves
+ * which begins at leaf index * 2^level, and is asked only for what lies within the size that the
+ * caller named; what it fails with is what the caller gets. */
+struct merkle_source {
+    void *ctx;
+    err (*hash)(void *ctx, unsigned level, uint64_t index, struct merkle_hash *ret,
+                struct errtext *reterr);
+};
+
+/* An inclusion path or a consistency proof, in the order of RFC 6962. */
+struct merkle_proof {
+    size_t count;
+    struct merkle_hash hashes[MERKLE_DEPTH_MAX];
+};
+
+/* A tree of some size, as someone says it is. */
+struct merkle_head {
+    uint64_t size;
+    struct merkle_hash root;
+};
+
+/* The root at a size below 2^63: one hash asked for a binary digit of it. Errors: the source's. */
+err merkle_root_from(const struct merkle_source *source, uint64_t size, struct merkle_hash *ret,
+                     struct errtext *reterr) ERR_MUST_USE;
+
+/* The inclusion path (RFC 6962 section 2.1.1) of leaf index < size < 2^63: at most two hashes asked
+ * for a level. Errors: the source's. */
+err merkle_inclusion_from(const struct merkle_source *source, uint64_t index, uint64_t size,
+                          struct merkle_proof *ret, struct errtext *reterr) ERR_MUST_USE;
+
+/* The proof (RFC 6962 section 2.1.2) that the tree of `size` < 2^63 begins with the one of `old` <=
+ * size: empty for old 0 and for old = size. As many hashes asked. Errors: the source's. */
+err merkle_consistency_from(const struct merkle_source *source, uint64_t old, uint64_t size,
+                            struct merkle_proof *ret, struct errtext *reterr) ERR_MUST_USE;
+
+/* Whether the proof shows that tree `now` begins with tree `old` (RFC 9162 section 2.1.4.2). A tree
+ * of no leaves begins every other one, and has one root. All may come from outside. */
+bool merkle_consistency_proves(const struct merkle_head *old, const struct merkle_head *now,
+                               const struct merkle_hash path[], size_t count);
 
 #endif
