@@ -13,7 +13,7 @@
 #include "proto/reason.h"
 #include "proto/service.h"
 
-enum { PAUSE_MIN_MS = 20, PAUSE_STEPS_MAX = 5, TROUBLE_MAX = 400, REPLY_ARENA = 32 << 20 };
+enum { PAUSE_MIN_MS = 20, PAUSE_STEPS_MAX = 3, TROUBLE_MAX = 400, REPLY_ARENA = 32 << 20 };
 #define ATTEMPT_NS (UINT64_C(10) * NS_PER_S) /* then the request is sent again */
 
 /* One connection. */
@@ -29,7 +29,8 @@ struct driver_client {
 struct slot {
     struct driver_client *client;
     struct made made;
-    struct loop_timer again;
+    struct loop_timer again; /* to send it again, or for the first time when it is due */
+    bool due;                /* waits until it is due */
     uint64_t started_ns;
     unsigned attempts;
     bool busy;
@@ -42,6 +43,8 @@ struct drive {
     size_t slot_count, busy;
     struct drive_counts counts;
     struct histogram *histogram; /* not owned; NULL: not measuring */
+    uint64_t due_ns;             /* with a rate: when the next request is */
+    uint64_t answered_ns;        /* when the last answer came, or measuring began */
     struct arena arena;
     char trouble[TROUBLE_MAX];
     bool stopped;
@@ -136,6 +139,37 @@ static void count_events(struct slot *s, const struct submit_reply *reply)
     }
 }
 
+static void measure(struct drive *d, uint64_t took_ns, uint64_t now)
+{
+    if (d->histogram != NULL) {
+        histogram_add(d->histogram, took_ns);
+        uint64_t gap = now - d->answered_ns;
+        d->counts.gap_ns = gap > d->counts.gap_ns ? gap : d->counts.gap_ns;
+        d->answered_ns = now;
+    }
+}
+
+/* The answer to a question for a balance. */
+static void slot_told(struct slot *s, struct bytes message)
+{
+    struct drive *d = s->client->drive;
+    struct balance_reply *reply = NULL;
+    struct errtext why = {""};
+    if (failed(balance_reply_decode(message, &d->arena, &reply, &why))) {
+        d->counts.refused++;
+        snprintf(d->trouble, TROUBLE_MAX, "an unreadable answer: %.300s", why.text);
+        return;
+    }
+    d->counts.requests++;
+    if (maker_told(d->o.maker, &s->made, reply->quanta)) {
+        d->counts.events++;
+        return;
+    }
+    d->counts.rejected++;
+    snprintf(d->trouble, TROUBLE_MAX, "account %u was told with two balances",
+             s->made.transfers[0].debtor);
+}
+
 static void slot_committed(struct slot *s, struct bytes message)
 {
     struct drive *d = s->client->drive;
@@ -143,10 +177,12 @@ static void slot_committed(struct slot *s, struct bytes message)
     struct errtext why = {""};
     char id[2 * REQUEST_ID_SIZE + 1];
     uint64_t now = loop_update_now(d->o.loop);
-    if (d->histogram != NULL) {
-        histogram_add(d->histogram, now - s->started_ns);
-    }
+    measure(d, now - s->started_ns, now);
     arena_reset(&d->arena);
+    if (d->o.options->reads) {
+        slot_told(s, message);
+        return;
+    }
     if (failed(submit_reply_decode(message, &d->arena, &reply, &why))) {
         d->counts.refused++;
         snprintf(d->trouble, TROUBLE_MAX, "an unreadable answer: %.300s", why.text);
@@ -197,7 +233,8 @@ static void on_end(void *ctx, const struct grpc_result *r)
 static void slot_send(struct slot *s)
 {
     struct errtext why = {""};
-    struct grpc_client_request q = {.path = METHOD_SUBMIT,
+    struct grpc_client_request q = {.path = s->client->drive->o.options->reads ? METHOD_BALANCE
+                                                                               : METHOD_SUBMIT,
                                     .message = buf_bytes(&s->made.message),
                                     .timeout_ns = ATTEMPT_NS,
                                     .on_end = on_end,
@@ -211,11 +248,38 @@ static void slot_send(struct slot *s)
     s->client->sent++;
 }
 
+/* Makes what the slot sends. */
+static err slot_fill(struct slot *s, struct errtext *reterr)
+{
+    struct drive *d = s->client->drive;
+    uint64_t began = loop_update_now(d->o.loop);
+    if (d->o.options->reads) {
+        maker_ask(d->o.maker, &s->made);
+    } else {
+        TRY(maker_make(d->o.maker, &s->made, reterr));
+    }
+    d->counts.make_ns += loop_update_now(d->o.loop) - began;
+    return err_ok();
+}
+
 static void on_again(struct loop_timer *timer)
 {
     struct slot *s = timer->ctx;
     struct drive *d = s->client->drive;
     struct errtext why = {""};
+    if (s->due) {
+        s->due = false;
+        if (d->stopped) {
+            slot_end(s);
+        } else if (failed(slot_fill(s, &why))) {
+            d->counts.refused++;
+            snprintf(d->trouble, TROUBLE_MAX, "%.300s", why.text);
+            slot_end(s);
+        } else {
+            slot_send(s);
+        }
+        return;
+    }
     if (!client_connect(s->client, &why)) {
         loop_timer_start(d->o.loop, timer, PAUSE_MIN_MS * NS_PER_MS, 0);
         return;
@@ -230,9 +294,20 @@ static err slot_begin(struct slot *s, struct errtext *reterr)
     struct drive *d = s->client->drive;
     require(!s->busy);
     s->started_ns = loop_update_now(d->o.loop);
-    TRY(maker_make(d->o.maker, &s->made, reterr));
-    d->counts.make_ns += loop_update_now(d->o.loop) - s->started_ns;
     s->attempts = 0;
+    if (d->o.options->rate > 0) {
+        uint64_t now = s->started_ns;
+        s->started_ns = d->due_ns > 0 ? d->due_ns : now;
+        d->due_ns = s->started_ns + NS_PER_S / d->o.options->rate;
+        s->due = s->started_ns > now;
+        if (s->due) {
+            s->busy = true;
+            d->busy++;
+            loop_timer_start(d->o.loop, &s->again, s->started_ns - now, 0);
+            return err_ok();
+        }
+    }
+    TRY(slot_fill(s, reterr));
     s->busy = true;
     d->busy++;
     slot_send(s);
@@ -283,6 +358,10 @@ err drive_start(const struct drive_options *options, struct drive **ret, struct 
 
 void drive_measure(struct drive *d, struct histogram *h)
 {
+    if (h != NULL) {
+        d->counts.gap_ns = 0;
+        d->answered_ns = loop_update_now(d->o.loop);
+    }
     d->histogram = h;
 }
 

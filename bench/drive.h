@@ -6,7 +6,9 @@
  *                               '- -> no answer: the same bytes again, to the next address
  *
  * What is measured ends with the answer and begins before the request is made, so it holds the
- * client's own work and every repetition. Thread: one, that of the loop. */
+ * client's own work and every repetition. With a rate the loop is open: requests fall due one after
+ * the other, a free slot takes the next one, and its time begins when it was due, however late a
+ * slot became free. Thread: one, that of the loop. */
 #ifndef BENCH_DRIVE_H
 #define BENCH_DRIVE_H
 
@@ -26,6 +28,7 @@ struct drive_counts {
     uint64_t refused;          /* requests that will never be committed */
     uint64_t resent;           /* sendings after the first */
     uint64_t make_ns;          /* spent in making and signing */
+    uint64_t gap_ns;           /* the longest time between two answers, since drive_measure */
 };
 
 struct drive;

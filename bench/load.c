@@ -11,6 +11,7 @@
 #include "bench/histogram.h"
 #include "bench/maker.h"
 #include "bench/options.h"
+#include "bench/watcher.h"
 
 enum { REPORTED_ACCOUNTS = 5 };
 #define TURN_NS (UINT64_C(10) * NS_PER_MS) /* how late a phase may end */
@@ -99,6 +100,7 @@ static int report(const struct load *l)
            ",\"p999_ns\":%" PRIu64 ",\"max_ns\":%" PRIu64 ",\"mean_ns\":%" PRIu64,
            histogram_at(h, 500), histogram_at(h, 900), histogram_at(h, 990), histogram_at(h, 999),
            h->max_ns, h->count == 0 ? 0 : h->sum_ns / h->count);
+    printf(",\"gap_ns\":%" PRIu64, l->after.gap_ns);
     printf(",\"make_ns\":%" PRIu64 ",\"client_cpu_ns\":%" PRIu64,
            requests == 0 ? 0 : made / requests, l->cpu_ns);
     printf(",\"all_requests\":%" PRIu64 ",\"all_events\":%" PRIu64 ",\"rejected\":%" PRIu64
@@ -134,6 +136,24 @@ static err run_load(struct load *l, int *ret_code, struct errtext *reterr)
     return err_ok();
 }
 
+static err run_watch(struct load *l, int *ret_code, struct errtext *reterr)
+{
+    struct watched w = {0};
+    uint64_t cpu = cpu_ns();
+    say_phase("measuring");
+    TRY(watcher_run(&l->options, l->loop, l->tls, &w, reterr));
+    say_phase("measured");
+    const struct histogram *h = &w.behind;
+    printf("{\"streams\":%u,\"records\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"measured_ns\":%" PRIu64
+           ",\"client_cpu_ns\":%" PRIu64,
+           l->options.clients, w.records, w.bytes, w.took_ns, cpu_ns() - cpu);
+    printf(",\"behind_p50_ns\":%" PRIu64 ",\"behind_p99_ns\":%" PRIu64 ",\"behind_max_ns\":%" PRIu64
+           "}\n",
+           histogram_at(h, 500), histogram_at(h, 990), h->max_ns);
+    *ret_code = 0;
+    return err_ok();
+}
+
 static err run_check(struct load *l, int *ret_code, struct errtext *reterr)
 {
     struct check_counts c = {0};
@@ -162,7 +182,9 @@ int main(int argc, char **argv)
         e = connect_tls(&l.options, &l.tls, &why);
     }
     if (!failed(e)) {
-        e = l.options.check != NULL ? run_check(&l, &code, &why) : run_load(&l, &code, &why);
+        e = l.options.check != NULL ? run_check(&l, &code, &why)
+            : l.options.watch > 0   ? run_watch(&l, &code, &why)
+                                    : run_load(&l, &code, &why);
     }
     if (failed(e)) {
         fprintf(stderr, "concordat-load: %s\n", why.text);

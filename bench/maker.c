@@ -26,6 +26,7 @@ struct maker {
     uint8_t key_id[SIGN_KEY_ID_SIZE];
     uint64_t random; /* state of the generator of transfers */
     int64_t *cents;  /* of each account, as it must be */
+    bool *asked;     /* of each account: cents is what a node said */
     struct event *events;
     struct buf json, args, body, envelope;
 };
@@ -80,6 +81,7 @@ err maker_open(const struct options *options, struct maker **ret, struct errtext
     m->registry = rules_registry_default();
     m->random = random_u64();
     m->cents = mem_new(options->accounts, sizeof *m->cents);
+    m->asked = mem_new(options->accounts, sizeof *m->asked);
     m->events = mem_new(options->events, sizeof *m->events);
     buf_init(&m->json, ARGS_BYTES_MAX);
     buf_init(&m->args, MADE_BYTES_MAX);
@@ -113,6 +115,7 @@ void maker_free(struct maker *m)
     buf_done(&m->envelope);
     free(m->events);
     free(m->cents);
+    free(m->asked);
     free(m);
 }
 
@@ -164,6 +167,39 @@ static err make_events(struct maker *m, struct made *made, struct errtext *reter
     return err_ok();
 }
 
+static void made_init(const struct maker *m, struct made *ret)
+{
+    if (ret->transfers == NULL) {
+        ret->transfers = mem_new(m->options->events, sizeof *ret->transfers);
+        buf_init(&ret->message, MADE_BYTES_MAX);
+    }
+    buf_clear(&ret->message);
+}
+
+void maker_ask(struct maker *m, struct made *ret)
+{
+    char account[MAKER_NAME_MAX];
+    made_init(m, ret);
+    ret->transfers[0] = (struct transfer){.debtor = next_below(m, m->options->accounts)};
+    maker_account(m, ret->transfers[0].debtor, account);
+    buf_clear(&m->json);
+    buf_printf(&m->json, "wallet[%s]", account);
+    struct balance_request q = {.account = {m->contract, buf_bytes(&m->json)},
+                                .local = m->options->local};
+    balance_request_encode(&q, &ret->message);
+}
+
+bool maker_told(struct maker *m, const struct made *made, int64_t cents)
+{
+    uint32_t account = made->transfers[0].debtor;
+    require(account < m->options->accounts);
+    if (!m->asked[account]) {
+        m->asked[account] = true;
+        m->cents[account] = cents;
+    }
+    return m->cents[account] == cents;
+}
+
 err maker_make(struct maker *m, struct made *ret, struct errtext *reterr)
 {
     struct body body = {.event_count = m->options->events,
@@ -171,10 +207,7 @@ err maker_make(struct maker *m, struct made *ret, struct errtext *reterr)
                         .on_behalf = bytes_text(m->options->party)};
     struct signature signature;
     uint8_t input[SIGNING_INPUT_SIZE];
-    if (ret->transfers == NULL) {
-        ret->transfers = mem_new(m->options->events, sizeof *ret->transfers);
-        buf_init(&ret->message, MADE_BYTES_MAX);
-    }
+    made_init(m, ret);
     TRY(make_events(m, ret, reterr));
     memcpy(body.ledger_id, m->options->ledger_id, sizeof body.ledger_id);
     random_bytes(body.request_id, sizeof body.request_id);
@@ -187,7 +220,6 @@ err maker_make(struct maker *m, struct made *ret, struct errtext *reterr)
     sign_message(m->key, bytes_of(input, sizeof input), signature.value);
     buf_clear(&m->envelope);
     envelope_encode(buf_bytes(&m->body), &signature, 1, &m->envelope);
-    buf_clear(&ret->message);
     struct submit_request request = {.envelope = buf_bytes(&m->envelope)};
     submit_request_encode(&request, &ret->message);
     return ret->message.overflow

@@ -35,11 +35,19 @@ void maker_free(struct maker *m);
 /* A new request in the place of the last one. INVALID: the contract takes no such arguments. */
 err maker_make(struct maker *m, struct made *ret, struct errtext *reterr) ERR_MUST_USE;
 
+/* The question for the balance of an account, in the place of the last message. The account's
+ * number is ret->transfers[0].debtor. */
+void maker_ask(struct maker *m, struct made *ret);
+
 /* Accepts an all-zero struct. */
 void made_done(struct made *made);
 
 /* Counts a transfer that the ledger accepted; index < events a request. */
 void maker_accepted(struct maker *m, const struct made *made, size_t index);
+
+/* Takes the answer to maker_ask: the first one of an account is kept as what it must hold; false: a
+ * later one says something else. */
+bool maker_told(struct maker *m, const struct made *made, int64_t cents);
 
 /* The name of an account; text has MAKER_NAME_MAX bytes. */
 enum { MAKER_NAME_MAX = 65 };

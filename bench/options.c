@@ -23,11 +23,18 @@ static const char HELP[] =
     "  --events N         events a request (1)     --accounts N   accounts that take part (1000)\n"
     "  --seconds N        measured (10)            --warmup N     seconds before that (2)\n"
     "  --prefix TEXT      first part of the accounts' names (load)\n"
+    "  --rate N           requests a second, all clients together (as many as go)\n"
+    "  --reads            asks for balances of accounts instead of sending transfers\n"
+    "  --watch N          instead of load: receives N records, by --clients streams\n"
+    "                     --watch-from POSITION of the first (0)\n"
     "  --acks FILE        writes the id of every acknowledged request\n"
     "  --check FILE       instead of load: asks for the outcome of every id in FILE;\n"
-    "                     --local asks the node without the others\n"
+    "  --local            --check and --reads ask the node without the others\n"
     "\n"
-    "A request that gets no answer is sent again, the same bytes, to the next address.\n"
+    "A request that gets no answer is sent again, the same bytes, to the next address. With "
+    "--rate\n"
+    "a time begins when the request was due, so a stall counts for all that should have been "
+    "sent.\n"
     "One JSON line is printed. Exit 0: all accepted or found; 1: some were not; 2: usage.\n"
     "\n"
     "example:\n"
@@ -55,6 +62,10 @@ enum option_id {
     OPTION_ACCOUNTS,
     OPTION_SECONDS,
     OPTION_WARMUP,
+    OPTION_RATE,
+    OPTION_WATCH,
+    OPTION_WATCH_FROM,
+    OPTION_READS,
     OPTION_LOCAL,
     OPTION_HELP,
 };
@@ -78,6 +89,10 @@ static const struct option TABLE[] = {
     {"accounts", required_argument, NULL, OPTION_ACCOUNTS},
     {"seconds", required_argument, NULL, OPTION_SECONDS},
     {"warmup", required_argument, NULL, OPTION_WARMUP},
+    {"rate", required_argument, NULL, OPTION_RATE},
+    {"watch", required_argument, NULL, OPTION_WATCH},
+    {"watch-from", required_argument, NULL, OPTION_WATCH_FROM},
+    {"reads", no_argument, NULL, OPTION_READS},
     {"local", no_argument, NULL, OPTION_LOCAL},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -154,6 +169,14 @@ static bool take(struct options *o, enum option_id id, const char *text)
         return take_number(text, 1, OPTIONS_SECONDS_MAX, &o->seconds);
     case OPTION_WARMUP:
         return take_number(text, 0, OPTIONS_SECONDS_MAX, &o->warmup_seconds);
+    case OPTION_RATE:
+        return take_number(text, 1, OPTIONS_RATE_MAX, &o->rate);
+    case OPTION_WATCH:
+        return take_number(text, 1, OPTIONS_WATCH_MAX, &o->watch);
+    case OPTION_WATCH_FROM:
+        return take_number(text, 0, OPTIONS_WATCH_MAX, &o->watch_from);
+    case OPTION_READS:
+        return o->reads = true;
     case OPTION_LOCAL:
         return o->local = true;
     case OPTION_HELP:
@@ -175,8 +198,8 @@ static const char *missing(const struct options *o)
         {o->key != NULL, "key"},
         {o->origin != NULL, "origin"},
         {o->party != NULL, "party"},
-        {o->check != NULL || o->contract != NULL, "contract"},
-        {o->check != NULL || o->party_key != NULL, "party-key"},
+        {o->check != NULL || o->watch > 0 || o->contract != NULL, "contract"},
+        {o->check != NULL || o->watch > 0 || o->party_key != NULL, "party-key"},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         if (!wanted[i].there) {

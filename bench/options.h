@@ -9,10 +9,12 @@
 enum {
     OPTIONS_ADDRESSES_MAX = 16,
     OPTIONS_CAS_MAX = 16,
-    OPTIONS_CLIENTS_MAX = 1024, /* one connection each: 55 KiB in the server */
+    OPTIONS_CLIENTS_MAX = 1024,  /* one connection each: 55 KiB in the server */
     OPTIONS_IN_FLIGHT_MAX = 128, /* of a client: a connection carries no more calls */
     OPTIONS_SECONDS_MAX = 86400,
     OPTIONS_ACCOUNTS_MAX = 1 << 22,
+    OPTIONS_RATE_MAX = 1000000, /* requests a second */
+    OPTIONS_WATCH_MAX = 1 << 30,
 };
 
 /* Texts belong to argv. */
@@ -29,7 +31,10 @@ struct options {
     const char *acks, *check;      /* files of request ids; NULL: none */
     uint8_t ledger_id[32];
     uint32_t clients, in_flight, events, accounts, seconds, warmup_seconds;
-    bool local;
+    uint32_t rate;       /* requests a second of all clients together; 0: as many as go */
+    uint32_t watch;      /* instead of load: this many records are watched; 0: load */
+    uint32_t watch_from; /* position of the first */
+    bool local, reads;   /* reads: balances are asked for instead of transfers sent */
 };
 
 /* Reads the command line. Returns -1 to go on; else the exit code, after what there was to say. */
