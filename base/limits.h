@@ -149,6 +149,20 @@ enum {
                                        account, with counter accounts of a kibibyte */
 };
 
+/* ---- tree heads between nodes ---- */
+enum {
+    HEADS_KEPT = 4,            /* of each signer: honest nodes are two heads apart at most */
+    HEAD_LINES_BYTES_MAX = 1024, /* two signature lines with names of NOTE_NAME_BYTES_MAX */
+    HEAD_NOTE_BYTES_MAX = 2048,  /* one signer's note: a text of origin, size and root before them */
+    HEADS_PATIENCE = 3,        /* intervals until an incomplete head is given up, or a leader that
+                                  proposes none is not waited for any more */
+    HEADS_PATIENCE_MAX = 64,   /* so much at most when node after node is late */
+    HEADS_STORED_MAX = 1024,   /* complete checkpoints kept besides the first of each day */
+    EVIDENCE_MAX = NODES_MAX,  /* one pair of notes for each node that lied */
+};
+static_assert(2 * (4 + (int)NOTE_NAME_BYTES_MAX + 1 + 108) <= (int)HEAD_LINES_BYTES_MAX,
+              "two lines fit");
+
 /* ---- rules: numbers and civil time ---- */
 enum {
     DURATION_TEXT_BYTES_MAX = 4096, /* the longest string(n); bounds the exact sum's stack */
