@@ -42,7 +42,8 @@ enum retry { RETRY_YES, RETRY_LATER, RETRY_NEVER };
     X(UNKNOWN_OUTCOME, 42, 10, YES)                                                                \
     X(CHANGE_PENDING, 43, 9, LATER)                                                                \
     X(QUORUM_AT_RISK, 44, 9, LATER)                                                                \
-    X(CHANGE_REFUSED, 45, 9, NEVER)
+    X(CHANGE_REFUSED, 45, 9, NEVER)                                                                \
+    X(NOT_COSIGNED, 46, 14, LATER)
 
 enum reason {
 #define REASON_ENUM(name, number, status, retry) REASON_##name = number,

@@ -43,6 +43,7 @@ SHAPE(at, concordat__v1__at__descriptor);
 
 static const struct shape_field FIELDS_submit_request[] = {
     F_VALUE(submit_request, envelope),
+    F_VALUE(submit_request, wait),
 };
 SHAPE(submit_request, concordat__v1__submit_request__descriptor);
 
@@ -53,6 +54,7 @@ static const struct shape_field FIELDS_submit_reply[] = {
     F_LIST(submit_reply, outcomes, outcome_count, &SHAPE_event_outcome),
     F_FIXED(submit_reply, digest),
     F_VALUE(submit_reply, duplicate),
+    F_VALUE(submit_reply, receipt),
 };
 SHAPE(submit_reply, concordat__v1__submit_reply__descriptor);
 
@@ -62,6 +64,49 @@ static const struct shape_field FIELDS_get_outcome_request[] = {
     F_VALUE(get_outcome_request, local),
 };
 SHAPE(get_outcome_request, concordat__v1__get_outcome_request__descriptor);
+
+static const struct shape_field FIELDS_get_receipt_request[] = {
+    F_VALUE(get_receipt_request, party),
+    F_VALUE(get_receipt_request, request_id),
+    F_VALUE(get_receipt_request, index),
+    F_OPTION(get_receipt_request, position, has_position),
+    F_VALUE(get_receipt_request, local),
+};
+SHAPE(get_receipt_request, concordat__v1__get_receipt_request__descriptor);
+
+static const struct shape_field FIELDS_get_receipt_reply[] = {
+    F_INNER(get_receipt_reply, at, &SHAPE_at),
+    F_VALUE(get_receipt_reply, receipt),
+    F_VALUE(get_receipt_reply, position),
+    F_VALUE(get_receipt_reply, size),
+};
+SHAPE(get_receipt_reply, concordat__v1__get_receipt_reply__descriptor);
+
+static const struct shape_field FIELDS_get_consistency_request[] = {
+    F_VALUE(get_consistency_request, old_size),
+    F_VALUE(get_consistency_request, local),
+};
+SHAPE(get_consistency_request, concordat__v1__get_consistency_request__descriptor);
+
+static const struct shape_field FIELDS_get_consistency_reply[] = {
+    F_INNER(get_consistency_reply, at, &SHAPE_at),
+    F_VALUE(get_consistency_reply, proof),
+    F_VALUE(get_consistency_reply, size),
+};
+SHAPE(get_consistency_reply, concordat__v1__get_consistency_reply__descriptor);
+
+static const struct shape_field FIELDS_get_policy_request[] = {
+    F_OPTION(get_policy_request, size, has_size),
+    F_VALUE(get_policy_request, local),
+};
+SHAPE(get_policy_request, concordat__v1__get_policy_request__descriptor);
+
+static const struct shape_field FIELDS_get_policy_reply[] = {
+    F_INNER(get_policy_reply, at, &SHAPE_at),
+    F_VALUE(get_policy_reply, policy),
+    F_VALUE(get_policy_reply, size),
+};
+SHAPE(get_policy_reply, concordat__v1__get_policy_reply__descriptor);
 
 static const struct shape_field FIELDS_watch_request[] = {
     F_VALUE(watch_request, from_position),
@@ -160,6 +205,25 @@ static const struct shape_field FIELDS_statement_reply[] = {
     F_VALUE(statement_reply, balance),
 };
 SHAPE(statement_reply, concordat__v1__statement_reply__descriptor);
+
+static const struct shape_field FIELDS_prove_statement_request[] = {
+    F_INNER(prove_statement_request, account, &SHAPE_account),
+    F_VALUE(prove_statement_request, from_position),
+    F_VALUE(prove_statement_request, to_position),
+    F_VALUE(prove_statement_request, page_size),
+    F_VALUE(prove_statement_request, page_token),
+    F_VALUE(prove_statement_request, local),
+};
+SHAPE(prove_statement_request, concordat__v1__prove_statement_request__descriptor);
+
+static const struct shape_field FIELDS_prove_statement_reply[] = {
+    F_INNER(prove_statement_reply, at, &SHAPE_at),
+    F_VALUE(prove_statement_reply, size),
+    F_VALUE(prove_statement_reply, text),
+    F_VALUE(prove_statement_reply, next_page_token),
+    F_VALUE(prove_statement_reply, marks),
+};
+SHAPE(prove_statement_reply, concordat__v1__prove_statement_reply__descriptor);
 
 static const struct shape_field FIELDS_trial_balance_request[] = {
     F_VALUE(trial_balance_request, page_size),
@@ -298,6 +362,8 @@ static const struct shape_field FIELDS_node_status[] = {
     F_VALUE(node_status, disk_free_bytes),
     F_VALUE(node_status, sync_p99_us),
     F_OPTION(node_status, certificate_days_left, has_certificate),
+    F_VALUE(node_status, cosigned_size),
+    F_VALUE(node_status, cosigned_ns),
 };
 SHAPE(node_status, concordat__v1__node__descriptor);
 

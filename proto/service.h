@@ -23,6 +23,10 @@
 /* Paths of the methods, for the server's table and for clients. */
 #define METHOD_SUBMIT "/concordat.v1.Ledger/Submit"
 #define METHOD_GET_OUTCOME "/concordat.v1.Ledger/GetOutcome"
+#define METHOD_GET_RECEIPT "/concordat.v1.Ledger/GetReceipt"
+#define METHOD_GET_CONSISTENCY "/concordat.v1.Ledger/GetConsistency"
+#define METHOD_GET_POLICY "/concordat.v1.Ledger/GetPolicy"
+#define METHOD_PROVE_STATEMENT "/concordat.v1.Query/ProveStatement"
 #define METHOD_WATCH "/concordat.v1.Ledger/Watch"
 #define METHOD_BALANCE "/concordat.v1.Query/Balance"
 #define METHOD_ROWS "/concordat.v1.Query/Rows"
@@ -56,8 +60,11 @@ struct at {
     uint8_t digest[32];
 };
 
+enum wait { WAIT_COMMITTED, WAIT_COSIGNED };
+
 struct submit_request {
     struct bytes envelope;
+    enum wait wait; /* or a number that only a newer client knows */
 };
 
 struct submit_reply {
@@ -67,12 +74,50 @@ struct submit_reply {
     size_t outcome_count;
     uint8_t digest[32];
     bool duplicate;
+    struct bytes receipt;
 };
 
 struct get_outcome_request {
     struct bytes party;
     uint8_t request_id[16]; /* must be there */
     bool local;
+};
+
+struct get_receipt_request {
+    struct bytes party, request_id; /* party empty: by position */
+    uint32_t index;
+    bool has_position;
+    uint64_t position;
+    bool local;
+};
+
+struct get_receipt_reply {
+    struct at at;
+    struct bytes receipt;
+    uint64_t position, size;
+};
+
+struct get_consistency_request {
+    uint64_t old_size;
+    bool local;
+};
+
+struct get_consistency_reply {
+    struct at at;
+    struct bytes proof;
+    uint64_t size;
+};
+
+struct get_policy_request {
+    bool has_size;
+    uint64_t size;
+    bool local;
+};
+
+struct get_policy_reply {
+    struct at at;
+    struct bytes policy;
+    uint64_t size;
 };
 
 struct watch_request {
@@ -160,6 +205,21 @@ struct statement_reply {
     struct bytes next_page_token;
     int64_t balance_quanta;
     struct bytes balance;
+};
+
+struct prove_statement_request {
+    struct account account;
+    uint64_t from_position, to_position;
+    uint32_t page_size;
+    struct bytes page_token;
+    bool local;
+};
+
+struct prove_statement_reply {
+    struct at at;
+    uint64_t size;
+    struct bytes text, next_page_token;
+    uint32_t marks;
 };
 
 struct trial_balance_request {
@@ -289,6 +349,7 @@ struct node_status {
     uint64_t disk_free_bytes, sync_p99_us;
     bool has_certificate;
     int64_t certificate_days_left;
+    uint64_t cosigned_size, cosigned_ns;
 };
 
 enum health { HEALTH_UNSPECIFIED, HEALTH_GOOD, HEALTH_DEGRADED, HEALTH_NO_QUORUM };
@@ -391,6 +452,14 @@ struct health_check_response {
     X(rows_request)                                                                                \
     X(rows_reply)                                                                                  \
     X(statement_request)                                                                           \
+    X(get_receipt_request)                                                                         \
+    X(get_receipt_reply)                                                                           \
+    X(get_consistency_request)                                                                     \
+    X(get_consistency_reply)                                                                       \
+    X(get_policy_request)                                                                          \
+    X(get_policy_reply)                                                                            \
+    X(prove_statement_request)                                                                     \
+    X(prove_statement_reply)                                                                       \
     X(statement_reply)                                                                             \
     X(trial_balance_request)                                                                       \
     X(trial_balance_reply)                                                                         \

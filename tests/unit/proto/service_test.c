@@ -297,7 +297,7 @@ static void sizes_have_a_limit(void **state)
     arena_done(&a);
     struct buf wire;
     buf_init(&wire, 8);
-    const struct submit_request too_big = {bytes_of(big, 9)};
+    const struct submit_request too_big = {.envelope = bytes_of(big, 9)};
     submit_request_encode(&too_big, &wire);
     assert_true(wire.overflow);
     buf_done(&wire);
