@@ -2,6 +2,7 @@
  * (ledger/inputs.h), and in both cases checked against the hash in the record. */
 #include "base/require.h"
 #include "ledger/apply.h"
+#include "ledger/origin.h"
 #include "ledger/read.h"
 
 struct telling {
@@ -69,26 +70,11 @@ static void find_signers(struct telling *t, const struct envelope *e)
     }
 }
 
-/* The request of the record, among the envelopes of its block. */
 static err find_request(struct telling *t, struct errtext *reterr)
 {
     const struct record *r = &t->ret->record.record;
-    struct bytes wire;
-    struct block *block = NULL;
-    TRY(load(t, FAMILY_BLOCKS, r->height, &wire, reterr));
-    TRY(block_decode(wire, t->arena, &block, reterr));
     struct envelope *envelope = NULL;
-    for (uint32_t i = 0; i < block->envelope_count && envelope == NULL; i++) {
-        uint8_t hash[32];
-        envelope_request_hash(block->envelopes[i], hash);
-        if (memcmp(hash, r->request_hash, sizeof(hash)) == 0) {
-            TRY(envelope_decode(block->envelopes[i], t->arena, &envelope, reterr));
-        }
-    }
-    if (envelope == NULL || r->index >= envelope->body.event_count) {
-        return err_fail(reterr, ERR_CORRUPT, "block %llu does not hold the request of record %llu",
-                        (unsigned long long)r->height, (unsigned long long)r->position);
-    }
+    TRY(origin_envelope(t->l, r, t->arena, &envelope, reterr));
     const struct body *body = &envelope->body;
     const struct event *event = &body->events[r->index];
     memcpy(t->salt, body->salt, sizeof(t->salt));
@@ -196,32 +182,6 @@ static err recompute(struct telling *t, struct errtext *reterr)
     return again(t, &replay, reterr);
 }
 
-/* A timer's salt is that of the request that led to it, over any number of timers; a stored trace
- * of one is checked by it. */
-static err timer_salt(struct telling *t, struct errtext *reterr)
-{
-    struct record r = t->ret->record.record;
-    for (uint32_t hops = 0; r.kind == RECORD_TIMER; hops++) {
-        struct bytes value;
-        struct ledger_record before;
-        if (hops == TIMER_CHAIN_MAX) {
-            return err_fail(reterr, ERR_LIMIT, "this timer is the last of over %d in a row",
-                            TIMER_CHAIN_MAX);
-        }
-        TRY(load(t, FAMILY_RECORDS, r.schedule_position, &value, reterr));
-        if (failed(record_read(value, &before))) {
-            return err_fail(reterr, ERR_CORRUPT, "record %llu does not decode",
-                            (unsigned long long)r.schedule_position);
-        }
-        r = before.record;
-    }
-    struct ledger_explanation first = {.record.record = r};
-    struct telling of = {.l = t->l, .arena = t->arena, .ret = &first};
-    TRY(find_request(&of, reterr));
-    memcpy(t->salt, of.salt, sizeof(t->salt));
-    return err_ok();
-}
-
 /* ---- the answer ---- */
 
 static err tell(struct telling *t, struct errtext *reterr)
@@ -242,7 +202,7 @@ static err tell(struct telling *t, struct errtext *reterr)
     }
     TRY(e);
     if (timer) {
-        TRY(timer_salt(t, reterr));
+        TRY(origin_salt(t->l, r, t->arena, t->salt, reterr));
     }
     return hash_is(t, t->ret->trace_json, r->trace_hash) ? err_ok() : differs(t, reterr);
 }

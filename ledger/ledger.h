@@ -456,6 +456,50 @@ struct ledger_explanation {
 err ledger_explain(const struct ledger *l, uint64_t position, struct arena *a,
                    struct ledger_explanation *ret, struct errtext *reterr) ERR_MUST_USE;
 
+/* What a record keeps secret by salting it, opened again: the seal is SHA-256(salt || u32 index),
+ * and SHA-256(seal || bytes) of the outcome or the effects is the hash in the record. Who holds a
+ * record and its seal can check both without the request. */
+struct ledger_revealed {
+    struct ledger_record record;
+    uint8_t seal[32];
+    struct bytes on_behalf; /* empty for a timer */
+    uint8_t request_id[16];
+};
+
+enum { REVEALED_MAX = 4 * EVENTS_MAX }; /* records of one block: its events, and timers */
+
+struct ledger_revelation {
+    struct bytes block;              /* as it stood in the log */
+    struct ledger_revealed *records; /* all that the block made, in order */
+    size_t count;
+};
+
+/* A block with its records opened; position is that of its first record. All is in the arena.
+ * NOT_FOUND: no such block. */
+err ledger_reveal(const struct ledger *l, uint64_t height, uint64_t position, struct arena *a,
+                  struct ledger_revelation *ret, struct errtext *reterr) ERR_MUST_USE;
+
+struct ledger_accounts_query {
+    struct bytes token;
+    uint32_t limit;
+};
+
+struct ledger_account_name {
+    struct ledger_place place; /* contract and "wallet[c01]" */
+    uint64_t postings;
+};
+
+struct ledger_accounts {
+    struct ledger_account_name *accounts; /* in key order */
+    size_t count;
+    struct bytes token;
+};
+
+/* The accounts that were ever posted to. */
+err ledger_query_accounts(const struct ledger *l, const struct ledger_accounts_query *query,
+                          struct arena *a, struct ledger_accounts *ret,
+                          struct errtext *reterr) ERR_MUST_USE;
+
 /* The block's bytes as applied. NOT_FOUND. */
 err ledger_query_block(const struct ledger *l, uint64_t height, struct buf *ret,
                        struct errtext *reterr) ERR_MUST_USE;

@@ -234,6 +234,63 @@ err ledger_query_trial(const struct ledger *l, struct arena *a, struct ledger_tr
     return err_ok();
 }
 
+/* ---- accounts ---- */
+
+static err account_keep(const struct ledger *l, struct bytes key, struct bytes value,
+                        struct arena *a, struct ledger_account_name *ret, struct errtext *reterr)
+{
+    struct account_value v;
+    struct bytes contract;
+    struct bytes family;
+    bool issuance = false;
+    size_t number = 0;
+    if (failed(account_value_decode(value, &v)) ||
+        !account_key_split(key, &contract, &family, &issuance)) {
+        return err_fail(reterr, ERR_CORRUPT, "a stored account does not decode");
+    }
+    const struct ledger_contract *c = contracts_find(&l->contracts, contract, 0, next_height(l));
+    struct buf place;
+    buf_init(&place, ROW_BYTES_MAX);
+    err e = err_ok();
+    if (c == NULL || failed(rules_account_print(c->program, key, &place, &number))) {
+        e = err_fail(reterr, ERR_CORRUPT, "an account belongs to no family of a contract");
+    } else if (!keep(a, contract, &ret->place.contract) ||
+               !keep(a, buf_bytes(&place), &ret->place.place)) {
+        e = no_room(reterr);
+    }
+    ret->postings = v.count;
+    buf_done(&place);
+    return e;
+}
+
+err ledger_query_accounts(const struct ledger *l, const struct ledger_accounts_query *query,
+                          struct arena *a, struct ledger_accounts *ret, struct errtext *reterr)
+{
+    require(l != NULL);
+    require(ret != NULL);
+    uint32_t limit = page_limit(query->limit);
+    struct ledger_accounts found = {.accounts = arena_try(a, limit, sizeof(*found.accounts))};
+    if (found.accounts == NULL) {
+        return no_room(reterr);
+    }
+    struct kv_range range = {.family = FAMILY_ACCOUNTS, .lower = query->token};
+    struct kv_iter *it = kv_iter_open(l->kv, &range);
+    struct bytes key;
+    struct bytes value;
+    err e = err_ok();
+    while (!failed(e) && kv_iter_next(it, &key, &value)) {
+        if (found.count == limit) {
+            e = keep(a, key, &found.token) ? e : no_room(reterr);
+            break;
+        }
+        e = account_keep(l, key, value, a, &found.accounts[found.count], reterr);
+        found.count += failed(e) ? 0 : 1;
+    }
+    TRY(iter_end(it, e, reterr));
+    *ret = found;
+    return err_ok();
+}
+
 /* ---- contracts ---- */
 
 const struct ledger_contract *ledger_contracts(const struct ledger *l, struct arena *a,

@@ -162,4 +162,9 @@ err genesis_sig_put(struct genesis_sig *sig, struct genesis_signature signature)
 err genesis_sig_check(const struct genesis_sig *sig, const struct genesis *genesis,
                       const uint8_t ledger_id[32], struct errtext *reterr) ERR_MUST_USE;
 
+/* A whole genesis.sig, mathematics included: every institution of the genesis (decoded from wire)
+ * has signed. INVALID, UNSUPPORTED, DENIED with who is missing or whose signature is false. */
+err genesis_sig_verify(struct bytes wire, struct bytes sig_wire, const struct genesis *genesis,
+                       struct errtext *reterr) ERR_MUST_USE;
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/cursor.h"
 #include "base/require.h"
+#include "crypto/verifier.h"
 #include "proto/genesis.h"
 #include "proto/wire.h"
 
@@ -221,4 +222,27 @@ err genesis_sig_check(const struct genesis_sig *sig, const struct genesis *genes
         return err_fail(reterr, ERR_DENIED, "genesis.sig: a signature of nobody");
     }
     return err_ok();
+}
+
+err genesis_sig_verify(struct bytes wire, struct bytes sig_wire, const struct genesis *genesis,
+                       struct errtext *reterr)
+{
+    uint8_t id[32];
+    uint8_t input[GENESIS_SIGNING_INPUT_SIZE];
+    struct genesis_sig sig;
+    TRY(genesis_sig_decode(sig_wire, &sig, reterr));
+    genesis_ledger_id(wire, id);
+    TRY(genesis_sig_check(&sig, genesis, id, reterr));
+    genesis_signing_input(id, input);
+    struct verifier *v = verifier_new();
+    err e = err_ok();
+    for (uint32_t i = 0; i < sig.count && !failed(e); i++) {
+        const struct genesis_signature *s = &sig.signatures[i];
+        if (!verifier_check(v, s->key, bytes_of(input, sizeof(input)), s->value)) {
+            e = err_fail(reterr, ERR_DENIED, "the signature of %.*s does not verify",
+                         (int)s->institution.size, (const char *)s->institution.data);
+        }
+    }
+    verifier_free(v);
+    return e;
 }

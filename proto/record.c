@@ -125,17 +125,23 @@ void record_leaf_hash(struct bytes wire, uint8_t ret[32])
     sha256_end(&s, ret);
 }
 
-void record_salted_hash(const uint8_t salt[32], uint32_t index, struct bytes bytes, uint8_t ret[32])
+void record_seal(const uint8_t salt[32], uint32_t index, uint8_t ret[32])
 {
     require(salt != NULL);
-    uint8_t blind[32];
     struct sha256 s;
     sha256_init(&s);
     sha256_add(&s, salt, 32);
     sha256_add_u32(&s, index);
-    sha256_end(&s, blind);
+    sha256_end(&s, ret);
+}
+
+void record_salted_hash(const uint8_t salt[32], uint32_t index, struct bytes bytes, uint8_t ret[32])
+{
+    uint8_t seal[32];
+    struct sha256 s;
+    record_seal(salt, index, seal);
     sha256_init(&s);
-    sha256_add(&s, blind, sizeof(blind));
+    sha256_add(&s, seal, sizeof(seal));
     sha256_add_bytes(&s, bytes);
     sha256_end(&s, ret);
 }

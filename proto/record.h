@@ -41,7 +41,10 @@ void record_encode(const struct record *record, struct buf *buf);
 /* Leaf hash of RFC 6962: SHA-256(0x00 || record bytes). */
 void record_leaf_hash(struct bytes wire, uint8_t ret[32]);
 
-/* SHA-256(SHA-256(salt || u32 index) || bytes): keeps outcomes of low entropy from being guessed.
+/* SHA-256(salt || u32 index): what opens the salted hashes of one record, and of no other. */
+void record_seal(const uint8_t salt[32], uint32_t index, uint8_t ret[32]);
+
+/* SHA-256(seal || bytes): keeps outcomes of low entropy from being guessed.
  * salt is the body's; for a timer that of the request that led to it; index is the record's. */
 void record_salted_hash(const uint8_t salt[32], uint32_t index, struct bytes bytes,
                         uint8_t ret[32]);
