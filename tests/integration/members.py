@@ -235,7 +235,7 @@ def wiped_and_replaced(bench):
     other.start()
     bench.wait_log(other.name, "which is not used any more", 60)
     wait_settled(bench)
-    refused(bench, "QUORUM_AT_RISK", "is silent for", "node", "promote", other.name)
+    refused(bench, "QUORUM_AT_RISK", f"{victim} (node", "node", "promote", other.name)
     bench.run("node", "remove", other.name, "--wait")
     wait_stopped(bench, other.name, "was removed from the ledger")
     forget(bench, other.name)
