@@ -396,30 +396,42 @@ const struct note_key *policy_key(const struct policy *p, struct bytes name,
     return NULL;
 }
 
+/* Whose line it is; FORGED when it does not verify. */
+static err hear(const struct policy *p, const struct note *note, size_t line, struct verifier *v,
+                struct policy_voice *ret, struct errtext *reterr)
+{
+    const struct note_signature *s = &note->signatures[line];
+    ret->key = policy_key(p, s->name, s->id, &ret->group);
+    if (ret->key == NULL) {
+        return err_fail(reterr, ERR_DENIED,
+                        "signature line %zu (%.*s) is of a key that the policy does not name: it "
+                        "was altered, or the policy is of another size than this checkpoint",
+                        line + 1, (int)s->name.size, (const char *)s->name.data);
+    }
+    return note_signed_by(note, ret->key, v, &ret->time_s) == NOTE_SIGNED
+               ? err_ok()
+               : forged(reterr, ret->key);
+}
+
 err policy_check_every(const struct policy *p, const struct note *note, struct verifier *v,
                        struct checkpoint *ret, struct policy_voices *ret_voices,
                        struct errtext *reterr)
 {
-    TRY(policy_check(p, note, v, ret, reterr));
+    const struct note_key *keys[NOTE_SIGNATURES_MAX];
+    bool logged = false;
     *ret_voices = (struct policy_voices){0};
+    TRY(checkpoint_parse(note->text, ret, reterr));
     for (size_t i = 0; i < note->signature_count; i++) {
-        const struct note_signature *s = &note->signatures[i];
         struct policy_voice *voice = &ret_voices->list[i];
-        voice->key = policy_key(p, s->name, s->id, &voice->group);
-        if (voice->key == NULL) {
-            return err_fail(reterr, ERR_DENIED,
-                            "signature line %zu (%.*s) is of a key that the policy does not name: "
-                            "it was altered, or the policy is not the one of size %llu",
-                            i + 1, (int)s->name.size, (const char *)s->name.data,
-                            (unsigned long long)ret->size);
-        }
-        if (note_signed_by(note, voice->key, v, &voice->time_s) != NOTE_SIGNED) {
-            return forged(reterr, voice->key);
-        }
+        TRY(hear(p, note, i, v, voice, reterr));
         voice->counts = policy_key_counts(p, voice->key, ret->size);
+        logged = logged || (voice->counts && voice->key->kind == NOTE_ED25519 &&
+                            bytes_equal(ret->origin, bytes_text(voice->key->name)));
+        keys[i] = voice->key;
         ret_voices->count++;
     }
-    return err_ok();
+    return logged ? policy_quorum(p, ret->size, keys, note->signature_count, reterr)
+                  : err_fail(reterr, ERR_DENIED, "no log of the policy has signed this checkpoint");
 }
 
 err policy_quorum(const struct policy *p, uint64_t size, const struct note_key *const keys[],

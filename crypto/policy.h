@@ -72,7 +72,7 @@ const struct note_key *policy_key(const struct policy *p, struct bytes name,
 bool policy_key_counts(const struct policy *p, const struct note_key *key, uint64_t size);
 
 /* Whether these keys, which came from policy_key, are a quorum; any that do not count at that size
- * are passed over. DENIED: reterr says who is missing. */
+ * are passed over, and so are keys of logs. DENIED: reterr says who is missing. */
 err policy_quorum(const struct policy *p, uint64_t size, const struct note_key *const keys[],
                   size_t count, struct errtext *reterr) ERR_MUST_USE;
 
