@@ -5,6 +5,7 @@
 #include "base/require.h"
 #include "proto/shape.h"
 
+#include "concordat/v1/archive.pb-c.h"
 #include "concordat/v1/contracts.pb-c.h"
 #include "concordat/v1/ledger.pb-c.h"
 #include "concordat/v1/operator.pb-c.h"
@@ -342,6 +343,56 @@ static const struct shape_field FIELDS_explain_reply[] = {
     F_VALUE(explain_reply, words),
 };
 SHAPE(explain_reply, concordat__v1__explain_reply__descriptor);
+
+/* ---- archive.proto ---- */
+
+static const struct shape_field FIELDS_genesis_request[] = {
+    F_VALUE(genesis_request, local),
+};
+SHAPE(genesis_request, concordat__v1__genesis_request__descriptor);
+
+static const struct shape_field FIELDS_genesis_reply[] = {
+    F_INNER(genesis_reply, at, &SHAPE_at),
+    F_VALUE(genesis_reply, genesis),
+    F_VALUE(genesis_reply, signatures),
+};
+SHAPE(genesis_reply, concordat__v1__genesis_reply__descriptor);
+
+static const struct shape_field FIELDS_blocks_request[] = {
+    F_VALUE(blocks_request, from_height),
+    F_VALUE(blocks_request, local),
+};
+SHAPE(blocks_request, concordat__v1__blocks_request__descriptor);
+
+static const struct shape_field FIELDS_archived_block[] = {
+    F_VALUE(archived_block, block),
+    F_VALUE(archived_block, records),
+};
+SHAPE(archived_block, concordat__v1__archived_block__descriptor);
+
+static const struct shape_field FIELDS_blocks_reply[] = {
+    F_INNER(blocks_reply, at, &SHAPE_at),
+    F_LIST(blocks_reply, blocks, block_count, &SHAPE_archived_block),
+};
+SHAPE(blocks_reply, concordat__v1__blocks_reply__descriptor);
+
+static const struct shape_field FIELDS_heads_request[] = {
+    F_VALUE(heads_request, from_size),
+    F_VALUE(heads_request, local),
+};
+SHAPE(heads_request, concordat__v1__heads_request__descriptor);
+
+static const struct shape_field FIELDS_signed_head[] = {
+    F_VALUE(signed_head, size),
+    F_VALUE(signed_head, note),
+};
+SHAPE(signed_head, concordat__v1__signed_head__descriptor);
+
+static const struct shape_field FIELDS_heads_reply[] = {
+    F_INNER(heads_reply, at, &SHAPE_at),
+    F_LIST(heads_reply, heads, head_count, &SHAPE_signed_head),
+};
+SHAPE(heads_reply, concordat__v1__heads_reply__descriptor);
 
 /* ---- operator.proto ---- */
 

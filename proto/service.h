@@ -36,6 +36,9 @@
 #define METHOD_GET_CONTRACT "/concordat.v1.Contracts/Get"
 #define METHOD_SIMULATE "/concordat.v1.Contracts/Simulate"
 #define METHOD_EXPLAIN "/concordat.v1.Contracts/Explain"
+#define METHOD_GENESIS "/concordat.v1.Archive/Genesis"
+#define METHOD_BLOCKS "/concordat.v1.Archive/Blocks"
+#define METHOD_HEADS "/concordat.v1.Archive/Heads"
 #define METHOD_STATUS "/concordat.v1.Operator/Status"
 #define METHOD_NODES "/concordat.v1.Operator/Nodes"
 #define METHOD_TRANSFER "/concordat.v1.Operator/Transfer"
@@ -327,6 +330,48 @@ struct explain_reply {
     struct bytes words;
 };
 
+/* ---- archive.proto ---- */
+
+struct genesis_request {
+    bool local;
+};
+
+struct genesis_reply {
+    struct at at;
+    struct bytes genesis, signatures;
+};
+
+struct blocks_request {
+    uint64_t from_height;
+    bool local;
+};
+
+struct archived_block {
+    struct bytes block, records;
+};
+
+struct blocks_reply {
+    struct at at;
+    struct archived_block *blocks;
+    size_t block_count;
+};
+
+struct heads_request {
+    uint64_t from_size;
+    bool local;
+};
+
+struct signed_head {
+    uint64_t size;
+    struct bytes note;
+};
+
+struct heads_reply {
+    struct at at;
+    struct signed_head *heads;
+    size_t head_count;
+};
+
 /* ---- operator.proto ---- */
 
 enum node_role {
@@ -471,6 +516,12 @@ struct health_check_response {
     X(simulate_reply)                                                                              \
     X(explain_request)                                                                             \
     X(explain_reply)                                                                               \
+    X(genesis_request)                                                                             \
+    X(genesis_reply)                                                                               \
+    X(blocks_request)                                                                              \
+    X(blocks_reply)                                                                                \
+    X(heads_request)                                                                               \
+    X(heads_reply)                                                                                 \
     X(status_request)                                                                              \
     X(status_reply)                                                                                \
     X(nodes_request)                                                                               \

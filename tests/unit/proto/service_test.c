@@ -7,7 +7,7 @@
 #include "proto/shape.h"
 #include "proto/wire.h"
 
-enum { MESSAGES = 37, PARENTS_MAX = 8 };
+enum { MESSAGES = 43, PARENTS_MAX = 8 };
 
 /* ---- shapes against descriptors ---- */
 
