@@ -1,7 +1,7 @@
 /* The cases of data/settlement.json through contracts/solar-bill.rules: prices and rates are put
  * where sellers register them, the metered energy where the key contract keeps it. The lines, the
  * postings in order, the balances, the documents are compared. The energy of a restatement is not
- * taken from the case: it comes out of contracts/solar-keys.rules, slot by slot. */
+ * taken from the case: it comes out of contracts/solar-shares.rules, slot by slot. */
 #include "tests/vectors/contract_run.h"
 
 #include <inttypes.h>
@@ -13,7 +13,7 @@ enum { CASES = 11 };
 #define PERIOD "2026-07-01"
 #define SINCE "2026-01-01"
 
-static const char *bill_path, *keys_path;
+static const char *bill_path, *shares_path;
 
 struct bills {
     struct contract_run c;
@@ -270,10 +270,10 @@ static json_t *readings(const json_t *values, char side)
     return list;
 }
 
-static void join_all(struct contract_run *keys, const json_t *values, char side)
+static void join_all(struct contract_run *shares, const json_t *values, char side)
 {
     for (size_t i = 0; i < json_array_size(values); i++) {
-        contract_run_given(keys, "point",
+        contract_run_given(shares, "point",
                            json_pack("[s, o]", side == 'p' ? "made" : "used",
                                      json_sprintf("%c%02zu", side, i + 1)),
                            json_pack("{s:s}", "since", PERIOD));
@@ -293,11 +293,11 @@ static const char *item_text(const json_t *list, size_t i)
 }
 
 /* What an event did to "p01>c01" (energy given) and "p01>buyer" (surplus). */
-static void add_energy(const struct contract_run *keys, json_t *given)
+static void add_energy(const struct contract_run *shares, json_t *given)
 {
     size_t i;
     const json_t *e;
-    json_array_foreach(vectors_get(keys->result, "effects"), i, e)
+    json_array_foreach(vectors_get(shares->result, "effects"), i, e)
     {
         char pair[96];
         const json_t *key = json_array_get(e, 3);
@@ -320,7 +320,7 @@ static void add_energy(const struct contract_run *keys, json_t *given)
 
 /* Meters the slots that differ from those before; all, if there were none. A correction posts
  * differences, which are added to what was given. */
-static void meter(struct contract_run *keys, const json_t *slots, const json_t *before,
+static void meter(struct contract_run *shares, const json_t *slots, const json_t *before,
                   json_t *given)
 {
     size_t i;
@@ -331,13 +331,13 @@ static void meter(struct contract_run *keys, const json_t *slots, const json_t *
             continue;
         }
         contract_run_feed(
-            keys, json_pack("{s:s, s:[s], s:s, s:{s:o, s:i, s:o, s:o}}", "event", "metering", "by",
-                            "grid.operator", "now", "2026-08-01T10:00:00Z", "args", "start",
-                            json_sprintf("2026-07-02T10:%02zu:00Z", 15 * i), "revision",
-                            before == NULL ? 1 : 2, "made", readings(vectors_get(slot, "p"), 'p'),
-                            "used", readings(vectors_get(slot, "c"), 'c')));
-        assert_true(contract_run_accepted(keys));
-        add_energy(keys, given);
+            shares, json_pack("{s:s, s:[s], s:s, s:{s:o, s:i, s:o, s:o}}", "event", "metering",
+                              "by", "grid.operator", "now", "2026-08-01T10:00:00Z", "args", "start",
+                              json_sprintf("2026-07-02T10:%02zu:00Z", 15 * i), "revision",
+                              before == NULL ? 1 : 2, "made", readings(vectors_get(slot, "p"), 'p'),
+                              "used", readings(vectors_get(slot, "c"), 'c')));
+        assert_true(contract_run_accepted(shares));
+        add_energy(shares, given);
     }
 }
 
@@ -389,17 +389,17 @@ static void check_lines(const struct bills *x, const json_t *want, int revision,
 static void restatement_is_as_expected(const json_t *one)
 {
     struct bills x = {.balances = json_object(), .moved = json_object()};
-    struct contract_run keys;
+    struct contract_run shares;
     const json_t *want = vectors_get(one, "expect"), *d;
     const json_t *before = vectors_get(one, "slots_before"), *first = json_array_get(before, 0);
     json_t *given = json_object();
     const char *payer;
     assert_string_equal(vectors_text(one, "key"), "K2");
-    contract_run_open(&keys, keys_path, NULL);
+    contract_run_open(&shares, shares_path, NULL);
     contract_run_open(&x.c, bill_path, NULL);
-    join_all(&keys, vectors_get(first, "p"), 'p');
-    join_all(&keys, vectors_get(first, "c"), 'c');
-    meter(&keys, before, NULL, given);
+    join_all(&shares, vectors_get(first, "p"), 'p');
+    join_all(&shares, vectors_get(first, "c"), 'c');
+    meter(&shares, before, NULL, given);
     json_t *lines = lines_of(one, given, "before");
     settle(&x, 1, lines);
     check_lines(&x, vectors_get(want, "lines"), 1, "before");
@@ -409,7 +409,7 @@ static void restatement_is_as_expected(const json_t *one)
     {
         json_object_set(numbers, payer, vectors_get(document(&x, 1, payer), "no"));
     }
-    meter(&keys, vectors_get(one, "slots_after"), before, given);
+    meter(&shares, vectors_get(one, "slots_after"), before, given);
     json_decref(lines);
     lines = lines_of(one, given, "after");
     settle(&x, 2, lines);
@@ -431,7 +431,7 @@ static void restatement_is_as_expected(const json_t *one)
     json_decref(x.balances);
     json_decref(x.moved);
     contract_run_close(&x.c);
-    contract_run_close(&keys);
+    contract_run_close(&shares);
 }
 
 /* ---- premium, credit ---- */
@@ -514,6 +514,6 @@ int main(int argc, char **argv)
         return 2;
     }
     bill_path = argv[1];
-    keys_path = argv[2];
+    shares_path = argv[2];
     return vectors_run_json(argv[3], CASES, months_are_settled_as_expected);
 }

@@ -126,7 +126,7 @@ static void the_lives_of_the_contracts(void **state)
     (void)state;
     the_life_of("care.rules", "care.events.jsonl", 8);
     the_life_of("mandates.rules", "mandates.events.jsonl", 3);
-    the_life_of("solar-keys.rules", "solar-keys.events.jsonl", 3);
+    the_life_of("solar-shares.rules", "solar-shares.events.jsonl", 3);
     the_life_of("tax.rules", "tax.events.jsonl", 3);
     the_life_of("trigger.rules", "trigger.events.jsonl", 3);
     the_life_of("vote.rules", "vote.events.jsonl", 3);
