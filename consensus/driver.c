@@ -443,6 +443,7 @@ static int tell_state(struct consensus *c)
     c->role = role;
     c->term = term;
     c->term_first = 0;
+    c->told = 0; /* of another term: other entries may stand there now */
     c->host.state(c->host.ctx, role, term);
     return elected ? ensure_own_entry(c) : 0;
 }
@@ -468,6 +469,7 @@ static int settle(struct consensus *c)
     }
     tell_committed(c);
     read_settle(c);
+    pace_set(c);
     shed(c);
     return 0;
 }
@@ -497,7 +499,7 @@ int driver_submit(struct consensus *c, struct entry *e, uint64_t *ret_index)
 uint64_t consensus_timeout_ms(const struct consensus *c)
 {
     uint64_t timeout = raft_timeout(&c->raft);
-    uint64_t least = c->last_tick_ms + c->options.heartbeat_ms;
+    uint64_t least = c->last_tick_ms + c->pace_ms;
     if (core_role(c) == CONSENSUS_LEADER) {
         return timeout < least && guard_on(c, GUARD_TICK_CLAMP) ? least : timeout;
     }

@@ -115,6 +115,7 @@ struct consensus {
     struct held *held, **held_tail;          /* owned, in order */
     struct read_round round;
     uint64_t last_tick_ms;
+    uint32_t pace_ms; /* what the core takes for the heartbeat timeout (pace.c) */
     struct haste haste;
     struct pin pins[NODES_MAX];
     struct contact contacts[NODES_MAX];
@@ -236,6 +237,11 @@ void status_contact(struct consensus *c, uint64_t id, uint64_t clock_ns);
 bool status_silent(const struct consensus *c, uint64_t id, uint32_t elections);
 /* Whether a peer that was heard of has not been told of this commit index; from now on it has. */
 bool status_tell(struct consensus *c, uint64_t id, uint64_t index);
+
+/* ---- pace.c ---- */
+
+/* Brings the heartbeat to what goes on; after every step, and when a read begins to wait. */
+void pace_set(struct consensus *c);
 
 /* ---- tell.c ---- */
 

@@ -161,7 +161,8 @@ static err init_core(struct consensus *c, struct errtext *reterr)
     }
     c->raft.tracer = NULL; /* else every step formats its trace for nothing, in a static buffer */
     raft_seed(&c->raft, o->seed);
-    raft_set_heartbeat_timeout(&c->raft, o->heartbeat_ms);
+    c->pace_ms = o->heartbeat_ms;
+    raft_set_heartbeat_timeout(&c->raft, c->pace_ms);
     raft_set_install_snapshot_timeout(&c->raft, o->install_ms);
     raft_set_max_inflight_entries(&c->raft, o->inflight);
     raft_set_pre_vote(&c->raft, o->pre_vote);

@@ -195,5 +195,6 @@ enum consensus_answer consensus_read(struct consensus *c, uint64_t cookie)
     c->round.tail = &r->next;
     c->round.waiting++;
     read_settle(c);
+    pace_set(c);
     return CONSENSUS_OK;
 }
