@@ -168,15 +168,13 @@ err verify_consistency(const struct verify_trust *t, struct bytes wire, struct b
                        struct errtext *reterr)
 {
     struct consistency c;
+    struct checkpoint claimed[2];
     TRY(consistency_parse(wire, &c, reterr));
-    err e = verify_head(t, old_note, ret_old, reterr);
-    if (failed(e)) {
-        return err_wrapf(reterr, e, "the older checkpoint");
-    }
-    TRY(verify_head(t, c.note, ret_now, reterr));
-    const struct merkle_head old = {ret_old->checkpoint.size, ret_old->checkpoint.root};
-    const struct merkle_head now = {ret_now->checkpoint.size, ret_now->checkpoint.root};
-    if (!bytes_equal(ret_old->checkpoint.origin, ret_now->checkpoint.origin)) {
+    TRY(verify_claimed(old_note, &claimed[0], reterr));
+    TRY(verify_claimed(c.note, &claimed[1], reterr));
+    const struct merkle_head old = {claimed[0].size, claimed[0].root};
+    const struct merkle_head now = {claimed[1].size, claimed[1].root};
+    if (!bytes_equal(claimed[0].origin, claimed[1].origin)) {
         return err_fail(reterr, ERR_DENIED, "the checkpoints are of two ledgers");
     }
     if (c.old_size != old.size) {
@@ -184,9 +182,14 @@ err verify_consistency(const struct verify_trust *t, struct bytes wire, struct b
                         "the proof begins at size %llu, the older checkpoint is of size %llu",
                         (unsigned long long)c.old_size, (unsigned long long)old.size);
     }
-    return merkle_consistency_proves(&old, &now, c.path, c.path_count)
-               ? err_ok()
-               : err_fail(reterr, ERR_DENIED,
-                          "the tree of size %llu does not begin with the one of size %llu",
-                          (unsigned long long)now.size, (unsigned long long)old.size);
+    if (!merkle_consistency_proves(&old, &now, c.path, c.path_count)) {
+        return err_fail(reterr, ERR_DENIED,
+                        "the tree of size %llu does not begin with the one of size %llu",
+                        (unsigned long long)now.size, (unsigned long long)old.size);
+    }
+    err e = verify_head(t, old_note, ret_old, reterr);
+    if (failed(e)) {
+        return err_wrapf(reterr, e, "the older checkpoint");
+    }
+    return verify_head(t, c.note, ret_now, reterr);
 }
