@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Builds Concordat in every way it is tested and runs all tests.
 
-The last line is "N passed, N failed, N skipped". Exit 0 only if nothing failed and something ran.
+The last line is "N passed, N failed, N skipped"; before it stands each failed test with the last
+lines of its output. Exit 0 only if nothing failed and something ran.
 """
 import argparse
 import json
@@ -19,6 +20,8 @@ EPILOG = """examples:
   tests/run --stages asan --suites integration
                                  all of it under sanitizers, by hand: half an hour more
 """
+
+LAST_LINES = 15  # of a failed test's output, repeated at the end
 
 # stage -> (build folder, compiler, meson options, suites)
 STAGES = {
@@ -70,8 +73,23 @@ def build(folder, targets):
     return run.returncode == 0
 
 
+class Failure:
+    """What failed, and the last lines it said."""
+
+    def __init__(self, name, words):
+        self.name, self.words = name, words
+
+
+def last_words(test):
+    """The last lines of a test's output: what it printed, then what it said on stderr."""
+    lines = []
+    for stream in ("stdout", "stderr"):
+        lines += (test.get(stream) or "").rstrip().splitlines()
+    return lines[-LAST_LINES:]
+
+
 def run_suites(stage, folder, suites, env):
-    """Runs meson's tests; returns (passed, failed, skipped)."""
+    """Runs meson's tests; returns how many passed, what failed, how many were skipped."""
     command = ["meson", "test", "-C", os.path.join(ROOT, folder), "--no-rebuild",
                "--print-errorlogs", "--logbase", "testlog"]
     for suite in suites:
@@ -80,7 +98,8 @@ def run_suites(stage, folder, suites, env):
     if os.path.exists(log):
         os.remove(log)
     code = subprocess.run(command, env=env).returncode
-    passed = failed = skipped = 0
+    passed = skipped = 0
+    failed = []
     if os.path.exists(log):
         with open(log, encoding="utf-8") as f:
             for line in f:
@@ -93,12 +112,19 @@ def run_suites(stage, folder, suites, env):
                                if r.startswith("SKIP")]
                     say(f"{stage}: {test['name']}: {reasons[0] if reasons else 'SKIP'}")
                 else:
-                    failed += 1
-                    say(f"{stage}: FAILED {test['name']} ({test['result']})")
-    if code != 0 and failed == 0:
-        failed += 1
-        say(f"{stage}: the test runner itself failed with {code}")
+                    failed.append(Failure(f"{stage}: {test['name']} ({test['result']})",
+                                          last_words(test)))
+    if code != 0 and not failed:
+        failed.append(Failure(f"{stage}: the test runner itself failed with {code}", []))
     return passed, failed, skipped
+
+
+def tell(failures):
+    """Every failed test at the very end, where nothing scrolls it away."""
+    for failure in failures:
+        say(f"FAILED {failure.name}")
+        for line in failure.words:
+            say(f"    | {line}")
 
 
 def main():
@@ -114,7 +140,8 @@ def main():
     for stage in stages:
         if stage not in STAGES:
             parser.error(f"unknown stage '{stage}'; one of {', '.join(STAGES)}")
-    total = [0, 0, 0]
+    passed = skipped = 0
+    failures = []
     env = dict(os.environ, CONCORDAT_FUZZ_SECONDS=str(args.fuzz_seconds),
                ASAN_OPTIONS="detect_leaks=1:abort_on_error=0",
                UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1",
@@ -132,15 +159,20 @@ def main():
         few = stage in ("tsan", "fuzz")  # the plain stage builds all there is
         if not configure(folder, compiler, options) or \
                 not build(folder, needed(folder, suites) if few else []):
+            failures.append(Failure(f"{stage}: to build", []))
             say(f"{stage}: FAILED to build")
-            total[1] += 1
             continue
         say(f"== {stage}: {', '.join(suites)} (built in {time.time() - began:.0f} s)")
-        for i, n in enumerate(run_suites(stage, folder, suites, env)):
-            total[i] += n
+        more, failed, without = run_suites(stage, folder, suites, env)
+        passed += more
+        skipped += without
+        failures += failed
+        for failure in failed:
+            say(f"FAILED {failure.name}")
         say(f"== {stage}: done after {time.time() - began:.0f} s")
-    say(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
-    return 1 if total[1] or not total[0] else 0
+    tell(failures)
+    say(f"{passed} passed, {len(failures)} failed, {skipped} skipped")
+    return 1 if failures or not passed else 0
 
 
 if __name__ == "__main__":
