@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """The contract language in several builds: all must print the same bytes.
 
-Each build compiles base, crypto, rules and the two programs below, and nothing else; runs every
-events file of tests/vectors/rules (and of ../shared/vectors/rules when it is there) against its
-results byte for byte; and prints the digest of the same random events as every other build.
+Each build runs every events file of tests/vectors (and of ../shared/vectors/rules when it is there)
+against its results byte for byte, and prints the digest of the same random events as every other
+build. It does so twice: with the two programs below, which need base, crypto and rules alone, and,
+unless --reduced is given, with the whole command: `concordat rules run`, built by meson.
 
   gcc-O0 gcc-O2 clang-O0 clang-O2        as shipped and without optimisation
   gcc-asan clang-asan                    -O1 with AddressSanitizer and UBSan
 
-Cost without a compiler cache: some 15 s of CPU a build. The last line says which builds agree.
+Cost without a compiler cache: some 15 s of CPU a build, and a minute more for the command. The last
+line says which builds agree.
 """
 import argparse
 import concurrent.futures
@@ -43,8 +45,8 @@ def sources():
                   + [ROOT + "/crypto/sha256.c", ROOT + "/crypto/openssl.c"])
 
 
-def command(arguments):
-    done = subprocess.run(arguments, capture_output=True, text=True)
+def command(arguments, env=None):
+    done = subprocess.run(arguments, capture_output=True, text=True, env=env)
     if done.returncode != 0:
         sys.exit(f"{' '.join(arguments)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout
@@ -73,12 +75,36 @@ def build(name, folder, jobs):
     return programs
 
 
+def build_command(name, folder, jobs):
+    """The command as it is shipped, with the compiler and the flags of this build."""
+    compiler, flags = BUILDS[name]
+    path = os.path.join(folder, name + "-command")
+    options = ["-Doptimization=" + flags[0][2:], "-Ddebug=false"]
+    if len(flags) > 1:
+        options += ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
+    command(["meson", "setup", path, ROOT, *options], dict(os.environ, CC=compiler))
+    command(["ninja", f"-j{jobs}", "-C", path, "cli/concordat"])
+    return os.path.join(path, "cli", "concordat")
+
+
+def run_command(program):
+    """Every case through `rules run`; how many, all of them the same bytes."""
+    found = cases()
+    for text, events, results in found:
+        out = command([program, "rules", "run", text, events])
+        with open(results, encoding="utf-8") as f:
+            if out != f.read():
+                sys.exit(f"{program} rules run {text} {events}: not the bytes of {results}")
+    return len(found)
+
+
 def cases():
     """(contract, events, results) of the project and, when it is there, of the folder beside it."""
-    own = os.path.join(ROOT, "tests", "vectors", "rules")
+    vectors = os.path.join(ROOT, "tests", "vectors")
     beside = os.path.join(ROOT, "..", "shared")
     found = []
-    for folder, texts in ((own, [own, ROOT + "/contracts"]),
+    for folder, texts in ((vectors + "/rules", [vectors + "/rules"]),
+                          (vectors + "/contracts_events", [ROOT + "/contracts"]),
                           (beside + "/vectors/rules", [beside + "/design/contracts"])):
         for events in sorted(glob.glob(folder + "/*.events.jsonl")):
             name = os.path.basename(events)[:-len(".events.jsonl")]
@@ -92,7 +118,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("builds", nargs="*", help="some of the builds above; default all")
-    parser.add_argument("--reduced", action="store_true", help="as CI: " + " ".join(REDUCED))
+    parser.add_argument("--reduced", action="store_true", help="as CI: without the command, " + " ".join(REDUCED))
     parser.add_argument("--count", type=int, default=20000, help="random events of each build")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
@@ -118,6 +144,10 @@ def main():
             digests[name] = out.splitlines()[-1]
             print(f"{name:12} {len(cases())} results byte for byte; {digests[name]}", flush=True)
             shutil.rmtree(os.path.join(folder, name))
+            if not args.reduced:
+                count = run_command(build_command(name, folder, args.jobs))
+                print(f"{name:12} {count} results byte for byte by concordat rules run", flush=True)
+                shutil.rmtree(os.path.join(folder, name + "-command"))
     if len(set(digests.values())) != 1:
         print(f"the builds differ at seed {args.seed}")
         return 1
