@@ -140,6 +140,7 @@ enum {
     POLICY_LOGS_MAX = 64,        /* log keys: two of each node */
     POLICY_NAMES_MAX = 128,      /* witnesses and groups; the specification asks for 32 each */
     PROOF_BYTES_MAX = 192 << 10, /* a record in base64, 64 hashes and a checkpoint */
+    TILE_PATH_BYTES_MAX = 64,    /* six groups of digits, and the words around them */
     PROOF_EXTRA_BYTES_MAX = 64 << 10, /* a record: its names and texts have limits of their own */
     STATEMENT_BYTES_MAX = 256 << 20, /* a year of quarter-hours at 2.3 KiB a record, three times */
     STATEMENT_ACCOUNT_BYTES_MAX = 68 << 10, /* an account of eight string(4096), all octets 00 */
@@ -153,7 +154,7 @@ enum {
 enum {
     HEADS_KEPT = 4,            /* of each signer: honest nodes are two heads apart at most */
     HEAD_LINES_BYTES_MAX = 1024, /* two signature lines with names of NOTE_NAME_BYTES_MAX */
-    HEAD_NOTE_BYTES_MAX = 2048,  /* one signer's note: a text of origin, size and root before them */
+    HEAD_NOTE_BYTES_MAX = 2048,  /* one signer's note: origin, size and root before them */
     HEADS_PATIENCE = 3,        /* intervals until an incomplete head is given up, or a leader that
                                   proposes none is not waited for any more */
     HEADS_PATIENCE_MAX = 64,   /* so much at most when node after node is late */
@@ -323,6 +324,7 @@ enum {
     ROW_CACHE_SLOT_BYTES = 96,        /* the map's own memory a row, on average */
     ROW_COUNTS_BYTES_MAX = 16 << 20,  /* 100,000 first keys whose rows are counted */
     ACCOUNTS_CACHED_MAX = 1 << 18,    /* 300 bytes each: 75 MiB; others are read when touched */
+    TILES_CACHED_MAX = 16,            /* of the tree of records, 16 KiB each: two proofs' worth */
     PARTIES_MAX = 1 << 16,            /* signers of one ledger, all in memory: 40 MiB with keys */
     CONTRACTS_MAX = 4096,             /* versions of all contracts, all compiled */
     NODES_LIVE_MAX = 12,              /* rows in force: NODES_MAX less those that are leaving */

@@ -212,8 +212,8 @@ err merkle_root_from(const struct merkle_source *source, uint64_t size, struct m
     return err_ok();
 }
 
-/* A climb along the right edge of a tree. `edge` is the hash of the last node of a level: what hangs
- * there of the tree, be it full or not. */
+/* A climb along the right edge of a tree. `edge` is the hash of the last node of a level: what
+ * hangs there of the tree, be it full or not. */
 struct climb {
     const struct merkle_source *source;
     uint64_t last; /* its number in the level */
@@ -294,8 +294,8 @@ err merkle_consistency_from(const struct merkle_source *source, uint64_t old, ui
     struct merkle_proof path = {0};
     if (old > 0 && old < size) {
         struct climb start = {.source = source, .last = size - 1};
-        /* The last full subtree of the old tree stands in both. It is the whole old tree if old is a
-         * power of two: its hash is then the old root, which the reader has. */
+        /* The last full subtree of the old tree stands in both. It is the whole old tree if that
+         * has a power of two of leaves: its hash is then the old root, which the reader has. */
         unsigned level = (unsigned)__builtin_ctzll(old);
         uint64_t at = (old >> level) - 1;
         if (at > 0) {

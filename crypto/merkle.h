@@ -73,7 +73,7 @@ bool merkle_path_proves(const struct merkle_hash *leaf, uint64_t index, uint64_t
                         const struct merkle_hash path[], size_t count,
                         const struct merkle_hash *root);
 
-/* ---- a tree whose hashes are kept somewhere --------------------------------------------------- */
+/* ---- a tree whose hashes are kept somewhere ---- */
 
 /* Where the hashes of full subtrees come from. `hash` tells that of the subtree of 2^level leaves
  * which begins at leaf index * 2^level, and is asked only for what lies within the size that the

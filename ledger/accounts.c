@@ -11,7 +11,7 @@
 #include "ledger/families.h"
 #include "ledger/range.h"
 
-enum { ACCOUNT_VERSION = 1, POSTING_VERSION = 1, UNIT_BYTES_MAX = 64 };
+enum { ACCOUNT_VERSION = 1, POSTING_VERSION = 2, UNIT_BYTES_MAX = 64 };
 
 /* A posting that waits for the end of the block. */
 struct posting_node {
@@ -360,6 +360,7 @@ static void post(struct accounts *a, const struct posting_place *place, const st
     buf_put_i64(value, account->posted);
     buf_put_sized(value, link->clause);
     buf_put_sized(value, link->counter);
+    buf_put(value, account->chain, sizeof(account->chain));
     posting_keep(a, account, buf_bytes(value));
     touch(a, account, place->position);
 }
@@ -378,6 +379,7 @@ err posting_value_decode(struct bytes value, struct posting_value *ret)
     v.balance = cursor_i64(&c);
     v.clause = cursor_sized(&c, NAME_BYTES_MAX);
     v.counter = cursor_sized(&c, ROW_BYTES_MAX);
+    cursor_copy(&c, v.chain, sizeof(v.chain));
     if (!cursor_done(&c)) {
         return (err){ERR_CORRUPT};
     }

@@ -116,6 +116,7 @@ struct posting_value {
     uint32_t ordinal;
     int64_t quanta, balance;
     struct bytes clause, counter; /* views */
+    uint8_t chain[32];            /* of the account, with this posting */
 };
 err posting_value_decode(struct bytes value, struct posting_value *ret) ERR_MUST_USE;
 

@@ -581,6 +581,11 @@ const struct ledger_result *ledger_apply_finish(struct ledger *l)
     buf_clear(&l->key);
     buf_put_u64(&l->key, ap->head.height);
     kv_batch_put(l->batch, l->kv, FAMILY_BLOCKS, buf_bytes(&l->key), ap->input.block);
+    tiles_grow(l->tiles, l->batch);
+    require(tiles_size(l->tiles) == ap->head.position);
+    struct merkle_hash root;
+    tiles_root(l->tiles, &root);
+    memcpy(ap->head.root, root.bytes, sizeof(ap->head.root));
     head_put(l, &ap->head, ap->input.raft_index);
     if (failed(kv_commit(l->kv, l->batch, false, &l->failure))) {
         return NULL;

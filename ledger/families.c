@@ -11,8 +11,8 @@ static const struct kv_family FAMILIES[FAMILIES_COUNT] = {
     [FAMILY_REQUESTS] = {"requests", true},   [FAMILY_VOIDS] = {"voids", true},
     [FAMILY_BLOCKS] = {"blocks", false},      [FAMILY_RECORDS] = {"records", false},
     [FAMILY_POSTINGS] = {"postings", false},  [FAMILY_NODES] = {"nodes", false},
-    [FAMILY_LOCAL] = {"local", true},         [FAMILY_TRACES] = {"traces", false},
-    [FAMILY_INPUTS] = {"inputs", false},
+    [FAMILY_TREE] = {"tree", false},          [FAMILY_LOCAL] = {"local", true},
+    [FAMILY_TRACES] = {"traces", false},      [FAMILY_INPUTS] = {"inputs", false},
 };
 
 void ledger_kv_families(struct kv_options *options)

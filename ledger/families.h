@@ -17,6 +17,7 @@ enum ledger_family_number {
     FAMILY_RECORDS,   /* records with outcome and effects, by position */
     FAMILY_POSTINGS,  /* postings by account */
     FAMILY_NODES,     /* the node table, with the nodes that were removed */
+    FAMILY_TREE,      /* full tiles of the tree over the records */
     FAMILIES_REPLICATED,
     /* this node's own */
     FAMILY_LOCAL = FAMILIES_REPLICATED, /* applied Raft index */

@@ -109,6 +109,7 @@ struct ledger_head {
     uint8_t block_hash[32]; /* of the last block; genesis: zero */
     uint8_t digest[32];     /* after the last record; genesis: zero */
     uint64_t log_bytes;     /* of all blocks so far, as they stood in the log */
+    uint8_t root[32];       /* of the tree over the records (RFC 6962); genesis: that of none */
 };
 
 struct ledger_head ledger_head(const struct ledger *l);

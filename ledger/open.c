@@ -134,10 +134,13 @@ static err found_contracts(struct ledger *l, struct errtext *reterr)
 
 static err found(struct ledger *l, struct bytes genesis, struct errtext *reterr)
 {
+    struct merkle_hash root;
     found_parties(l);
     nodes_found(&l->nodes, l->genesis, l->batch);
     TRY(found_contracts(l, reterr));
     l->head = (struct ledger_head){.time_ns = l->genesis->created_ns};
+    tiles_root(l->tiles, &root);
+    memcpy(l->head.root, root.bytes, sizeof(l->head.root));
     kv_batch_put(l->batch, l->kv, FAMILY_META, bytes_text(GENESIS_KEY), genesis);
     head_put(l, &l->head, 0);
     TRY(kv_commit(l->kv, l->batch, true, reterr));
@@ -152,6 +155,7 @@ static err load(struct ledger *l, struct errtext *reterr)
     TRY(parties_load(&l->parties, reterr));
     TRY(contracts_load(&l->contracts, reterr));
     TRY(nodes_load(&l->nodes, reterr));
+    TRY(tiles_load(l->tiles, &l->head, reterr));
     return accounts_check(&l->accounts, reterr);
 }
 
@@ -184,6 +188,7 @@ static void prepare(struct ledger *l, struct kv *kv)
     l->timers.cached = false;
     parties_init(&l->parties, kv, seed);
     nodes_init(&l->nodes, kv);
+    l->tiles = tiles_new(kv);
     buf_init(&l->key, ROW_BYTES_MAX);
     buf_init(&l->value, 2 * (size_t)ROW_BYTES_MAX);
     buf_init(&l->record, RECORD_BYTES_MAX);
@@ -233,6 +238,7 @@ void ledger_close(struct ledger *l)
     rows_done(&l->timers);
     parties_done(&l->parties);
     nodes_done(&l->nodes);
+    tiles_free(l->tiles);
     rules_registry_free(l->registry);
     verifier_free(l->verifier);
     kv_batch_free(l->batch);

@@ -127,6 +127,7 @@ void record_write(struct ledger *l, const struct recording *what, const struct r
 
     outcome_copy(l, what, out, ret);
     value_put(l, ret, &record, out);
+    tiles_add(l->tiles, buf_bytes(&l->record));
     buf_clear(&l->key);
     buf_put_u64(&l->key, head->position);
     kv_batch_put(l->batch, l->kv, FAMILY_RECORDS, buf_bytes(&l->key), buf_bytes(&l->value));

@@ -12,6 +12,7 @@
 #include "ledger/parties.h"
 #include "ledger/request.h"
 #include "ledger/rows.h"
+#include "ledger/tiles.h"
 #include "proto/block.h"
 #include "proto/genesis.h"
 #include "rules/rules.h"
@@ -76,6 +77,7 @@ struct ledger {
     struct parties parties;
     struct contracts contracts;
     struct nodes nodes;
+    struct tiles *tiles; /* owned: the tree over the records */
     struct rules_store store;
     struct inputs inputs;
     struct buf key, value, record; /* scratch of whoever writes one entry */

@@ -5,7 +5,7 @@
 #include "ledger/state.h"
 #include "ledger/timers.h"
 
-enum { HEAD_VERSION = 2, VOID_VERSION = 1, HEAD_BYTES_MAX = 256 };
+enum { HEAD_VERSION = 3, VOID_VERSION = 1, HEAD_BYTES_MAX = 256 };
 
 int32_t ledger_day(const struct ledger *l, uint64_t now_ns)
 {
@@ -133,7 +133,7 @@ static const char HEAD_KEY[] = "head";
 static const char APPLIED_KEY[] = "applied";
 
 /* u8 version | u64 height | u64 position | u64 time | 32 block hash | 32 digest | u64 bytes of all
- * blocks. The Raft index is this node's own: a joiner's log begins elsewhere. */
+ * blocks | 32 root. The Raft index is this node's own: a joiner's log begins elsewhere. */
 void head_put(struct ledger *l, const struct ledger_head *head, uint64_t raft_index)
 {
     require(l != NULL);
@@ -146,6 +146,7 @@ void head_put(struct ledger *l, const struct ledger_head *head, uint64_t raft_in
     buf_put(&l->value, head->block_hash, sizeof(head->block_hash));
     buf_put(&l->value, head->digest, sizeof(head->digest));
     buf_put_u64(&l->value, head->log_bytes);
+    buf_put(&l->value, head->root, sizeof(head->root));
     kv_batch_put(l->batch, l->kv, FAMILY_META, bytes_text(HEAD_KEY), buf_bytes(&l->value));
     buf_clear(&l->value);
     buf_put_u64(&l->value, raft_index);
@@ -176,6 +177,7 @@ err head_read(struct kv *kv, struct ledger_head *ret, uint64_t *ret_applied, str
     cursor_copy(&c, head.block_hash, sizeof(head.block_hash));
     cursor_copy(&c, head.digest, sizeof(head.digest));
     head.log_bytes = cursor_u64(&c);
+    cursor_copy(&c, head.root, sizeof(head.root));
     if (!cursor_done(&c) || version != HEAD_VERSION) {
         buf_done(&value);
         return err_fail(reterr, ERR_CORRUPT, "the head of the state does not decode");

@@ -58,6 +58,7 @@ static const char *const ENTRY_NAMES[FAMILIES_REPLICATED] = {
     [FAMILY_RECORDS] = "record",
     [FAMILY_POSTINGS] = "posting",
     [FAMILY_NODES] = "node",
+    [FAMILY_TREE] = "tile of the tree",
 };
 
 /* Keys are texts with octets between them; what is no text is shown in hex. */

@@ -17,7 +17,7 @@
 static const char *const CONTRACTS[] = {"tests/unit/ledger/bank.rules",
                                         "tests/unit/ledger/clock.rules"};
 enum { BLOCKS = 12 };
-#define GOLDEN_STATE "644928b0f9276a101a864cfc32aabf4d564a82469879958e9428ef6714ccde0c"
+#define GOLDEN_STATE "724b12d18fc4207bcc748abb62afe875a969003e652500f8258e3ff4b43d71e9"
 #define GOLDEN_DIGEST "5cfd735c02fb132a2b1a094cbf4addfd827761f5b7f509d2be194a403f520d72"
 
 static int up(void **state)
