@@ -51,7 +51,8 @@ static int run(const struct given *g)
     }
     puts("  if [ \"$COMP_CWORD\" = 2 ] && [ -n \"$second\" ]; then\n"
          "    COMPREPLY=($(compgen -W \"$second\" -- \"$word\"))\n    return\n  fi\n"
-         "  local name=$first\n  [ -n \"$second\" ] && name=\"$first ${COMP_WORDS[2]}\"\n"
+         "  local name=$first\n"
+         "  [[ \"$second \" == *\" ${COMP_WORDS[2]} \"* ]] && name=\"$first ${COMP_WORDS[2]}\"\n"
          "  case $name in");
     print_words();
     puts("  esac\n"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "cli/proofs.h"
 #include "cli/session.h"
 #include "cli/show.h"
 
@@ -142,6 +143,8 @@ static const struct option STATEMENT_OPTIONS[] = {
     {"from", "POSITION", "leave out postings of records before this position", false},
     {"limit", "N", "at most so many postings; default 100", false},
     {"all", NULL, "all postings", false},
+    {"prove", "FILE", "write the statement that proves itself complete there", false},
+    {"to", "POSITION", "with --prove: leave out records at or above this position", false},
     LOCAL_OPTION,
     SESSION_OPTIONS,
     {NULL, NULL, NULL, false},
@@ -206,6 +209,30 @@ static err statement_page(struct statement_walk *w, bool *ret_last)
     return err_ok();
 }
 
+/* The statement for others, who do not believe this node. */
+static int prove_statement(struct session *s, const struct statement_walk *w)
+{
+    uint32_t marks = 0;
+    const char *path = given_value(s->given, "prove");
+    struct prove_statement_request q = {
+        .account = w->q.account, .from_position = w->q.from_position, .local = w->q.local};
+    if (!given_number(s->given, "to", 1, INT64_MAX, &q.to_position)) {
+        return session_close(s, EXIT_USAGE);
+    }
+    err e = proofs_statement(s, &q, path, &marks);
+    if (failed(e)) {
+        return session_fail(s, e);
+    }
+    if (s->given->json) {
+        show_json_line(json_pack("{s:s,s:I}", "file", path, "end_marks", (json_int_t)marks));
+    } else if (marks > 0) {
+        printf("%s: %u institutions say that nothing followed\n", path, marks);
+    } else {
+        printf("%s: complete up to its last record\n", path);
+    }
+    return session_close(s, EXIT_DONE);
+}
+
 static int run_statement(const struct given *g)
 {
     struct session s;
@@ -219,6 +246,9 @@ static int run_statement(const struct given *g)
     int code = session_open(g, &s);
     if (code != EXIT_DONE) {
         return code;
+    }
+    if (given_value(g, "prove") != NULL) {
+        return prove_statement(&s, &w);
     }
     w.left = limit;
     for (bool last = false; !last;) {
@@ -239,9 +269,11 @@ const struct command STATEMENT = {
     1,
     1,
     "Lists the postings of an account with the balance after each\n\n"
-    "With --json: one JSON object a posting and line.",
+    "With --json: one JSON object a posting and line. With --prove: nothing is listed; the file\n"
+    "convinces others with a policy alone (concordat statement verify, concordat-verify).",
     STATEMENT_OPTIONS,
-    "  concordat statement 'solar.roquefort/wallet[c01]' --all\n",
+    "  concordat statement 'solar.roquefort/wallet[c01]' --all\n"
+    "  concordat statement 'solar.roquefort/wallet[c01]' --prove c01.statement\n",
     run_statement};
 
 /* ---- trial balance ---- */

@@ -12,6 +12,8 @@ extern const struct command PARTY_ADD, KEY_ADD, KEY_REVOKE;
 extern const struct command NODE_LIST, NODE_ADD, NODE_PROMOTE, NODE_DEMOTE, NODE_REMOVE,
     NODE_REPLACE, NODE_UPDATE, NODE_TRANSFER;
 extern const struct command SIGN, SUBMIT, IMPORT_READINGS, SIMULATE, EXPLAIN;
+extern const struct command RECEIPT_GET, RECEIPT_VERIFY, RECEIPT_SHOW, POLICY, STATEMENT_VERIFY;
+extern const struct command CONSISTENCY_GET, CONSISTENCY_VERIFY;
 extern const struct command BALANCE, ROWS, STATEMENT, TRIAL_BALANCE, OUTCOME, WATCH, STATUS;
 extern const struct command RULES_CHECK, RULES_TEST, RULES_RUN;
 extern const struct command RULES_FMT, RULES_MUTATE, RULES_EXPLAIN;

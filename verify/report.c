@@ -8,11 +8,15 @@
 
 enum { REPORT_BYTES_MAX = 1 << 30, WORDS_MAX = 512 };
 
-void report_init(struct report *r, bool json)
+void report_init(struct report *r, bool json, bool proved)
 {
     r->json = json;
     buf_init(&r->b, REPORT_BYTES_MAX);
-    buf_put_text(&r->b, json ? "{\"proved\":true" : "PROVED\n");
+    if (json) {
+        buf_printf(&r->b, "{\"proved\":%s", proved ? "true" : "false");
+    } else {
+        buf_put_text(&r->b, proved ? "PROVED\n" : "NOT CHECKED: it only claims this\n");
+    }
 }
 
 /* Text that came from outside, in quotes or for a terminal. */

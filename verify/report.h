@@ -12,8 +12,8 @@ struct report {
     struct buf b; /* owned */
 };
 
-/* Begins: "proved". Freed with buf_done(&r->b). */
-void report_init(struct report *r, bool json);
+/* Begins: whether what follows is proved, or only claimed. Freed with buf_done(&r->b). */
+void report_init(struct report *r, bool json, bool proved);
 
 /* A fact: its label for people, its key in JSON; controls become '?'. Of a NULL label nothing is
  * said to people. */

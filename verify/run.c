@@ -113,7 +113,7 @@ static int run_open(const struct verify_ask *ask, size_t size_max, struct run *r
     if (failed(verify_trust(buf_bytes(&r->policy), !ask->unsealed, &r->trust, &r->why))) {
         return run_fail(r, VERIFY_NOT_PROVED);
     }
-    report_init(&r->report, ask->json);
+    report_init(&r->report, ask->json, true);
     return -1;
 }
 
@@ -267,6 +267,26 @@ int verify_run_receipt(const struct verify_ask *ask)
     say_head(&r, &receipt.head);
     say_record(&r, &receipt.record);
     say_content(&r, &receipt.record, &content, request);
+    return run_end(&r);
+}
+
+int verify_run_show(const struct verify_ask *ask)
+{
+    struct run r = {.ask = ask};
+    struct proof proof;
+    struct checkpoint c;
+    struct record record;
+    arena_init(&r.arena, RUN_ARENA_MAX);
+    if (!read_file(&r, ask->file, PROOF_BYTES_MAX, &r.file) ||
+        failed(proof_parse(buf_bytes(&r.file), &r.arena, &proof, &r.why)) ||
+        failed(record_decode(proof.extra, &record, &r.why)) ||
+        failed(verify_claimed(proof.note, &c, &r.why))) {
+        return run_fail(&r, VERIFY_USAGE);
+    }
+    report_init(&r.report, ask->json, false);
+    report_text(&r.report, "ledger", "origin", c.origin);
+    report_number(&r.report, "tree size", "size", (int64_t)c.size);
+    say_record(&r, &record);
     return run_end(&r);
 }
 

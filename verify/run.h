@@ -27,6 +27,9 @@ struct verify_ask {
 };
 
 int verify_run_receipt(const struct verify_ask *ask);
+/* Shows what a receipt claims, without policy, and says that nothing was checked. */
+int verify_run_show(const struct verify_ask *ask);
+
 int verify_run_statement(const struct verify_ask *ask);
 int verify_run_consistency(const struct verify_ask *ask);
 
