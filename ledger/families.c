@@ -5,14 +5,22 @@
 #include "storage/kv.h"
 
 static const struct kv_family FAMILIES[FAMILIES_COUNT] = {
-    [FAMILY_META] = {"meta", true},           [FAMILY_PARTIES] = {"parties", true},
-    [FAMILY_CONTRACTS] = {"contracts", true}, [FAMILY_ACCOUNTS] = {"accounts", true},
-    [FAMILY_ROWS] = {"rows", true},           [FAMILY_TIMERS] = {"timers", false},
-    [FAMILY_REQUESTS] = {"requests", true},   [FAMILY_VOIDS] = {"voids", true},
-    [FAMILY_BLOCKS] = {"blocks", false},      [FAMILY_RECORDS] = {"records", false},
-    [FAMILY_POSTINGS] = {"postings", false},  [FAMILY_NODES] = {"nodes", false},
-    [FAMILY_TREE] = {"tree", false},          [FAMILY_LOCAL] = {"local", true},
-    [FAMILY_TRACES] = {"traces", false},      [FAMILY_INPUTS] = {"inputs", false},
+    [FAMILY_META] = {.name = "meta", .point_lookup = true},
+    [FAMILY_PARTIES] = {.name = "parties", .point_lookup = true},
+    [FAMILY_CONTRACTS] = {.name = "contracts", .point_lookup = true},
+    [FAMILY_ACCOUNTS] = {.name = "accounts", .point_lookup = true},
+    [FAMILY_ROWS] = {.name = "rows", .point_lookup = true},
+    [FAMILY_TIMERS] = {.name = "timers"},
+    [FAMILY_REQUESTS] = {.name = "requests", .point_lookup = true},
+    [FAMILY_VOIDS] = {.name = "voids", .point_lookup = true},
+    [FAMILY_BLOCKS] = {.name = "blocks"},
+    [FAMILY_RECORDS] = {.name = "records", .sequence = true},
+    [FAMILY_POSTINGS] = {.name = "postings"},
+    [FAMILY_NODES] = {.name = "nodes"},
+    [FAMILY_TREE] = {.name = "tree"},
+    [FAMILY_LOCAL] = {.name = "local", .point_lookup = true},
+    [FAMILY_TRACES] = {.name = "traces", .sequence = true},
+    [FAMILY_INPUTS] = {.name = "inputs", .sequence = true},
 };
 
 void ledger_kv_families(struct kv_options *options)

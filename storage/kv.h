@@ -25,6 +25,9 @@
 struct kv_family {
     const char *name;  /* 1 to KV_FAMILY_NAME_MAX letters of [a-z0-9_] */
     bool point_lookup; /* read by whole key: gets a Bloom filter, so that a miss costs no read */
+    bool sequence;     /* keys are u64 that only grow: neighbours of a batch are stored together
+                        * (storage/kv_pack.h). What is stored is not put again unless it was
+                        * deleted; deleting costs the writing of its neighbours. */
 };
 
 /* Zero in a size means its default from base/limits.h. */
@@ -64,6 +67,7 @@ void kv_batch_clear(struct kv_batch *b);
 /* Adds a write; key and value are copied. family is one of kv's. */
 void kv_batch_put(struct kv_batch *b, const struct kv *kv, size_t family, struct bytes key,
                   struct bytes value);
+/* Of a sequence: one key that is stored, not put by the same batch, of each neighbourhood. */
 void kv_batch_delete(struct kv_batch *b, const struct kv *kv, size_t family, struct bytes key);
 /* Deletes every key from first (included) to last (excluded). */
 void kv_batch_delete_range(struct kv_batch *b, const struct kv *kv, size_t family,

@@ -1,14 +1,13 @@
+#include "storage/kv_rocks.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <rocksdb/c.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/limits.h"
 #include "base/mem.h"
 #include "base/require.h"
-#include "storage/kv.h"
 
 /* Options that RocksDB's C interface takes as plain numbers. */
 enum {
@@ -23,34 +22,18 @@ enum {
     ARENA_BYTES = 128 << 10, /* steps in which a memtable grows: many families share the buffer */
 };
 
-struct kv {
-    rocksdb_t *db;
-    rocksdb_options_t *db_options;
-    rocksdb_options_t *family_options[KV_FAMILIES_MAX + 1]; /* the last is "default"'s */
-    rocksdb_column_family_handle_t *families[KV_FAMILIES_MAX + 1];
-    const char *names[KV_FAMILIES_MAX + 1]; /* point into name_room */
-    char name_room[KV_FAMILIES_MAX][KV_FAMILY_NAME_MAX + 1];
-    size_t families_count; /* without "default", which stays empty */
-    rocksdb_cache_t *cache;
-    rocksdb_readoptions_t *read;
-    rocksdb_writeoptions_t *write, *write_sync;
-    rocksdb_flushoptions_t *flush;
+/* What a batch holds back of one family, to store it as one value. */
+struct waiting {
+    const struct kv *kv;
+    struct pack pack;
 };
 
 struct kv_batch {
     rocksdb_writebatch_t *batch;
+    struct waiting *waiting[KV_FAMILIES_MAX]; /* owned; of families that are a sequence */
 };
 
-struct kv_iter {
-    rocksdb_iterator_t *it;
-    rocksdb_readoptions_t *read;
-    uint8_t *lower, *upper; /* owned: RocksDB keeps pointers to the bounds */
-    bool reverse;
-    enum { ITER_FRESH, ITER_READY, ITER_ON_PAIR } at; /* READY: on the pair to give out next */
-};
-
-/* Takes RocksDB's message (freed) and finds our code in its first words. */
-static err fail_rocks(struct errtext *reterr, char *text, const char *what)
+err kv_rocks_fail(struct errtext *reterr, char *text, const char *what)
 {
     require(text != NULL);
     enum err_code code = ERR_IO;
@@ -148,6 +131,7 @@ static void kv_prepare(struct kv *kv, const struct kv_options *o)
     for (size_t i = 0; i < o->families_count; i++) {
         memcpy(kv->name_room[i], o->families[i].name, strlen(o->families[i].name) + 1);
         kv->names[i] = kv->name_room[i];
+        kv->sequence[i] = o->families[i].sequence;
         kv->family_options[i] = options_of_family(kv, o, o->families[i].point_lookup);
     }
     kv->names[o->families_count] = "default"; /* RocksDB has it always; nothing is in it */
@@ -222,7 +206,7 @@ err kv_open(const char *dir, const struct kv_options *o, struct kv **ret, struct
                                               kv->families, &text);
     }
     if (text != NULL) {
-        err e = fail_rocks(reterr, text, dir);
+        err e = kv_rocks_fail(reterr, text, dir);
         kv->db = NULL;
         memset(kv->families, 0, sizeof kv->families);
         kv_release(kv);
@@ -241,16 +225,47 @@ void kv_close(struct kv *kv)
 
 /* ---- single keys ---- */
 
-static rocksdb_column_family_handle_t *family_of(const struct kv *kv, size_t family)
+rocksdb_column_family_handle_t *kv_rocks_family(const struct kv *kv, size_t family)
 {
     require(kv != NULL);
     require(family < kv->families_count);
     return kv->families[family];
 }
 
-static const char *chars(struct bytes b)
+/* The value out of the pack that begins at or before its key. */
+static err get_packed(struct kv *kv, size_t family, struct bytes key, struct buf *ret,
+                      struct errtext *reterr)
 {
-    return b.size == 0 ? "" : (const char *)b.data;
+    uint64_t number = 0;
+    if (!pack_key_read(key, &number)) {
+        return err_fail(reterr, ERR_NOT_FOUND, "no such key");
+    }
+    rocksdb_iterator_t *it =
+        rocksdb_create_iterator_cf(kv->db, kv->read, kv_rocks_family(kv, family));
+    rocksdb_iter_seek_for_prev(it, kv_rocks_chars(key), key.size);
+    err e = err_ok();
+    if (rocksdb_iter_valid(it)) {
+        struct pack_view view;
+        if (failed(kv_rocks_view(it, &view))) {
+            e = err_fail(reterr, ERR_CORRUPT, "read the state: a pack does not decode");
+        } else if (number - view.first < view.count) {
+            buf_put_bytes(ret, pack_value(&view, (uint32_t)(number - view.first)));
+            rocksdb_iter_destroy(it);
+            return err_ok();
+        }
+    } else {
+        char *text = NULL;
+        rocksdb_iter_get_error(it, &text);
+        e = text == NULL ? err_ok() : kv_rocks_fail(reterr, text, "read the state");
+    }
+    rocksdb_iter_destroy(it);
+    return failed(e) ? e : err_fail(reterr, ERR_NOT_FOUND, "no such key");
+}
+
+static err too_large(struct buf *ret, size_t size, struct errtext *reterr)
+{
+    buf_clear(ret);
+    return err_fail(reterr, ERR_LIMIT, "a stored value of %zu bytes is too large here", size);
 }
 
 err kv_get(struct kv *kv, size_t family, struct bytes key, struct buf *ret, struct errtext *reterr)
@@ -258,10 +273,15 @@ err kv_get(struct kv *kv, size_t family, struct bytes key, struct buf *ret, stru
     require(ret != NULL);
     buf_clear(ret);
     char *text = NULL;
-    rocksdb_pinnableslice_t *value =
-        rocksdb_get_pinned_cf(kv->db, kv->read, family_of(kv, family), chars(key), key.size, &text);
+    require(family < kv->families_count);
+    if (kv->sequence[family]) {
+        TRY(get_packed(kv, family, key, ret, reterr));
+        return ret->overflow ? too_large(ret, ret->size, reterr) : err_ok();
+    }
+    rocksdb_pinnableslice_t *value = rocksdb_get_pinned_cf(
+        kv->db, kv->read, kv_rocks_family(kv, family), kv_rocks_chars(key), key.size, &text);
     if (text != NULL) {
-        return fail_rocks(reterr, text, "read the state");
+        return kv_rocks_fail(reterr, text, "read the state");
     }
     if (value == NULL) {
         return err_fail(reterr, ERR_NOT_FOUND, "no such key");
@@ -270,11 +290,7 @@ err kv_get(struct kv *kv, size_t family, struct bytes key, struct buf *ret, stru
     const char *data = rocksdb_pinnableslice_value(value, &size);
     buf_put(ret, data, size);
     rocksdb_pinnableslice_destroy(value);
-    if (ret->overflow) {
-        buf_clear(ret);
-        return err_fail(reterr, ERR_LIMIT, "a stored value of %zu bytes is too large here", size);
-    }
-    return err_ok();
+    return ret->overflow ? too_large(ret, size, reterr) : err_ok();
 }
 
 /* ---- batches ---- */
@@ -289,14 +305,70 @@ struct kv_batch *kv_batch_new(void)
 void kv_batch_free(struct kv_batch *b)
 {
     if (b != NULL) {
+        for (size_t i = 0; i < KV_FAMILIES_MAX; i++) {
+            if (b->waiting[i] != NULL) {
+                pack_done(&b->waiting[i]->pack);
+                free(b->waiting[i]);
+            }
+        }
         rocksdb_writebatch_destroy(b->batch);
         free(b);
     }
 }
 
+/* Adds what waits in a family to the batch. */
+static void settle(const struct kv_batch *b, size_t family)
+{
+    struct waiting *w = b->waiting[family];
+    if (w == NULL || w->pack.count == 0) {
+        return;
+    }
+    uint8_t key[KV_PACK_KEY_SIZE];
+    pack_key_put(w->pack.first, key);
+    pack_seal(&w->pack);
+    const char *keys[1] = {(const char *)key};
+    const size_t key_sizes[1] = {sizeof key};
+    const char *parts[2] = {kv_rocks_chars(buf_bytes(&w->pack.head)),
+                            kv_rocks_chars(buf_bytes(&w->pack.values))};
+    const size_t sizes[2] = {w->pack.head.size, w->pack.values.size};
+    rocksdb_writebatch_putv_cf(b->batch, w->kv->families[family], 1, keys, key_sizes, 2, parts,
+                               sizes);
+    pack_clear(&w->pack);
+}
+
+static void settle_all(const struct kv_batch *b)
+{
+    for (size_t i = 0; i < KV_FAMILIES_MAX; i++) {
+        settle(b, i);
+    }
+}
+
+static void put_packed(struct kv_batch *b, const struct kv *kv, size_t family, struct bytes key,
+                       struct bytes value)
+{
+    uint64_t number = 0;
+    bool whole = pack_key_read(key, &number);
+    require(whole);
+    if (b->waiting[family] == NULL) {
+        b->waiting[family] = mem_new(1, sizeof *b->waiting[family]);
+        pack_init(&b->waiting[family]->pack);
+    }
+    struct waiting *w = b->waiting[family];
+    if (!pack_takes(&w->pack, number, value.size) || w->kv != kv) {
+        settle(b, family);
+    }
+    w->kv = kv;
+    pack_add(&w->pack, number, value);
+}
+
 void kv_batch_clear(struct kv_batch *b)
 {
     require(b != NULL);
+    for (size_t i = 0; i < KV_FAMILIES_MAX; i++) {
+        if (b->waiting[i] != NULL) {
+            pack_clear(&b->waiting[i]->pack);
+        }
+    }
     rocksdb_writebatch_clear(b->batch);
 }
 
@@ -304,14 +376,60 @@ void kv_batch_put(struct kv_batch *b, const struct kv *kv, size_t family, struct
                   struct bytes value)
 {
     require(b != NULL);
-    rocksdb_writebatch_put_cf(b->batch, family_of(kv, family), chars(key), key.size, chars(value),
-                              value.size);
+    require(family < kv->families_count);
+    if (kv->sequence[family]) {
+        put_packed(b, kv, family, key, value);
+        return;
+    }
+    rocksdb_writebatch_put_cf(b->batch, kv_rocks_family(kv, family), kv_rocks_chars(key), key.size,
+                              kv_rocks_chars(value), value.size);
+}
+
+/* Stores the values of a pack from an index on as a pack of their own. */
+static void put_run(struct kv_batch *b, const struct kv *kv, size_t family,
+                    const struct pack_view *view, uint32_t from)
+{
+    for (uint32_t i = from; i < view->count; i++) {
+        uint8_t key[KV_PACK_KEY_SIZE];
+        pack_key_put(view->first + i, key);
+        put_packed(b, kv, family, bytes_of(key, sizeof key), pack_value(view, i));
+    }
+    settle(b, family);
+}
+
+/* Takes a value out of its stored pack: what is before it and what is behind are two packs then. A
+ * pack that cannot be read stays as it is, for its readers to tell. */
+static void delete_packed(struct kv_batch *b, const struct kv *kv, size_t family, struct bytes key)
+{
+    uint64_t number = 0;
+    struct pack_view view;
+    settle(b, family);
+    rocksdb_iterator_t *it =
+        rocksdb_create_iterator_cf(kv->db, kv->read, kv_rocks_family(kv, family));
+    rocksdb_iter_seek_for_prev(it, kv_rocks_chars(key), key.size);
+    if (pack_key_read(key, &number) && rocksdb_iter_valid(it) &&
+        !failed(kv_rocks_view(it, &view)) && number - view.first < view.count) {
+        uint32_t index = (uint32_t)(number - view.first);
+        struct pack_view before = view;
+        before.count = index;
+        rocksdb_writebatch_delete_cf(b->batch, kv_rocks_family(kv, family), kv_rocks_chars(key),
+                                     key.size);
+        put_run(b, kv, family, &before, 0);
+        put_run(b, kv, family, &view, index + 1);
+    }
+    rocksdb_iter_destroy(it);
 }
 
 void kv_batch_delete(struct kv_batch *b, const struct kv *kv, size_t family, struct bytes key)
 {
     require(b != NULL);
-    rocksdb_writebatch_delete_cf(b->batch, family_of(kv, family), chars(key), key.size);
+    require(family < kv->families_count);
+    if (kv->sequence[family]) {
+        delete_packed(b, kv, family, key);
+        return;
+    }
+    rocksdb_writebatch_delete_cf(b->batch, kv_rocks_family(kv, family), kv_rocks_chars(key),
+                                 key.size);
 }
 
 void kv_batch_delete_range(struct kv_batch *b, const struct kv *kv, size_t family,
@@ -319,13 +437,15 @@ void kv_batch_delete_range(struct kv_batch *b, const struct kv *kv, size_t famil
 {
     require(b != NULL);
     require(bytes_compare(first, last) <= 0);
-    rocksdb_writebatch_delete_range_cf(b->batch, family_of(kv, family), chars(first), first.size,
-                                       chars(last), last.size);
+    settle(b, family);
+    rocksdb_writebatch_delete_range_cf(b->batch, kv_rocks_family(kv, family), kv_rocks_chars(first),
+                                       first.size, kv_rocks_chars(last), last.size);
 }
 
 size_t kv_batch_count(const struct kv_batch *b)
 {
     require(b != NULL);
+    settle_all(b);
     return (size_t)rocksdb_writebatch_count(b->batch);
 }
 
@@ -333,6 +453,7 @@ size_t kv_batch_bytes(const struct kv_batch *b)
 {
     require(b != NULL);
     size_t size = 0;
+    settle_all(b);
     (void)rocksdb_writebatch_data(b->batch, &size);
     return size;
 }
@@ -342,100 +463,9 @@ err kv_commit(struct kv *kv, const struct kv_batch *b, bool sync, struct errtext
     require(kv != NULL);
     require(b != NULL);
     char *text = NULL;
+    settle_all(b);
     rocksdb_write(kv->db, sync ? kv->write_sync : kv->write, b->batch, &text);
-    return text == NULL ? err_ok() : fail_rocks(reterr, text, "write the state");
-}
-
-/* ---- ranges ---- */
-
-static_assert(sizeof((struct kv_prefix_room *)0)->data > KV_PREFIX_BYTES_MAX, "a prefix fits");
-
-struct kv_range kv_range_prefix(size_t family, struct bytes prefix, struct kv_prefix_room *room)
-{
-    require(prefix.size <= KV_PREFIX_BYTES_MAX);
-    require(room != NULL);
-    struct kv_range range = {.family = family, .lower = prefix, .fill_cache = true};
-    /* The first key beyond: the prefix without its trailing 0xff octets, the last one raised. */
-    size_t size = prefix.size;
-    while (size > 0 && prefix.data[size - 1] == 0xff) {
-        size--;
-    }
-    if (size > 0) {
-        memcpy(room->data, prefix.data, size);
-        room->data[size - 1]++;
-        range.upper = bytes_of(room->data, size);
-    }
-    return range;
-}
-
-struct kv_iter *kv_iter_open(struct kv *kv, const struct kv_range *range)
-{
-    require(range != NULL);
-    struct kv_iter *it = mem_new(1, sizeof *it);
-    it->reverse = range->reverse;
-    it->read = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_verify_checksums(it->read, 1);
-    rocksdb_readoptions_set_fill_cache(it->read, range->fill_cache);
-    if (range->lower.size > 0) {
-        it->lower = mem_copy(range->lower.data, range->lower.size);
-        rocksdb_readoptions_set_iterate_lower_bound(it->read, (const char *)it->lower,
-                                                    range->lower.size);
-    }
-    if (range->upper.size > 0) {
-        it->upper = mem_copy(range->upper.data, range->upper.size);
-        rocksdb_readoptions_set_iterate_upper_bound(it->read, (const char *)it->upper,
-                                                    range->upper.size);
-    }
-    it->it = rocksdb_create_iterator_cf(kv->db, it->read, family_of(kv, range->family));
-    return it;
-}
-
-bool kv_iter_next(struct kv_iter *it, struct bytes *ret_key, struct bytes *ret_value)
-{
-    require(it != NULL);
-    require(ret_key != NULL && ret_value != NULL);
-    switch (it->at) {
-    case ITER_FRESH:
-        (it->reverse ? rocksdb_iter_seek_to_last : rocksdb_iter_seek_to_first)(it->it);
-        break;
-    case ITER_READY:
-        break;
-    case ITER_ON_PAIR:
-        if (rocksdb_iter_valid(it->it)) {
-            (it->reverse ? rocksdb_iter_prev : rocksdb_iter_next)(it->it);
-        }
-        break;
-    }
-    it->at = ITER_ON_PAIR;
-    if (!rocksdb_iter_valid(it->it)) {
-        return false;
-    }
-    size_t size = 0;
-    const char *data = rocksdb_iter_key(it->it, &size);
-    *ret_key = bytes_of(data, size);
-    data = rocksdb_iter_value(it->it, &size);
-    *ret_value = bytes_of(data, size);
-    return true;
-}
-
-void kv_iter_seek(struct kv_iter *it, struct bytes key)
-{
-    require(it != NULL);
-    (it->reverse ? rocksdb_iter_seek_for_prev : rocksdb_iter_seek)(it->it, chars(key), key.size);
-    it->at = ITER_READY;
-}
-
-err kv_iter_close(struct kv_iter *it, struct errtext *reterr)
-{
-    require(it != NULL);
-    char *text = NULL;
-    rocksdb_iter_get_error(it->it, &text);
-    rocksdb_iter_destroy(it->it);
-    rocksdb_readoptions_destroy(it->read);
-    free(it->lower);
-    free(it->upper);
-    free(it);
-    return text == NULL ? err_ok() : fail_rocks(reterr, text, "read the state");
+    return text == NULL ? err_ok() : kv_rocks_fail(reterr, text, "write the state");
 }
 
 /* ---- the whole store ---- */
@@ -449,7 +479,7 @@ err kv_flush(struct kv *kv, struct errtext *reterr)
     for (size_t i = 0; i < kv->families_count && text == NULL; i++) {
         rocksdb_flush_cf(kv->db, kv->flush, kv->families[i], &text);
     }
-    return text == NULL ? err_ok() : fail_rocks(reterr, text, "flush the state");
+    return text == NULL ? err_ok() : kv_rocks_fail(reterr, text, "flush the state");
 }
 
 err kv_checkpoint(struct kv *kv, const char *dir, struct errtext *reterr)
@@ -466,7 +496,7 @@ err kv_checkpoint(struct kv *kv, const char *dir, struct errtext *reterr)
         rocksdb_checkpoint_create(c, dir, 0, &text); /* 0: flush always, copy no log */
         rocksdb_checkpoint_object_destroy(c);
     }
-    return text == NULL ? err_ok() : fail_rocks(reterr, text, "make a checkpoint of the state");
+    return text == NULL ? err_ok() : kv_rocks_fail(reterr, text, "make a checkpoint of the state");
 }
 
 err kv_verify(struct kv *kv, struct errtext *reterr)

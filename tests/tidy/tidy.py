@@ -16,7 +16,7 @@ LAYER = {"base": 0, "crypto": 1, "rules": 1, "storage": 1, "proto": 2, "net": 2,
 # Foreign header -> where it may be included (folder or file prefixes).
 FOREIGN = {
     r"raft\.h": ["consensus/", "tests/sim/", "tests/unit/consensus/", "tests/fuzz/consensus/"],
-    r"rocksdb/.*": ["storage/kv_rocks.c"],
+    r"rocksdb/.*": ["storage/kv_rocks"],
     r"ev\.h": ["net/"],
     r"nghttp2/.*": ["net/", "tests/unit/net/"],
     r"openssl/.*": ["crypto/", "net/", "tests/unit/net/", "tests/unit/crypto/"],

@@ -375,6 +375,7 @@ static void change_inputs(struct world *w, uint64_t position, bool flip, size_t 
     struct kv_batch *b = kv_batch_new();
     if (flip) {
         value.data[value.size - from_end] ^= 1;
+        kv_batch_delete(b, w->kv, FAMILY_INPUTS, bytes_of(key, 8));
         kv_batch_put(b, w->kv, FAMILY_INPUTS, bytes_of(key, 8), buf_bytes(&value));
     } else {
         kv_batch_delete(b, w->kv, FAMILY_INPUTS, bytes_of(key, 8));

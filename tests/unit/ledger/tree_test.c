@@ -283,9 +283,8 @@ static void put(struct world *w, size_t family, struct bytes key, struct bytes v
 {
     struct kv_batch *batch = kv_batch_new();
     struct errtext why;
-    if (value.data == NULL) {
-        kv_batch_delete(batch, w->kv, family, key);
-    } else {
+    kv_batch_delete(batch, w->kv, family, key);
+    if (value.data != NULL) {
         kv_batch_put(batch, w->kv, family, key, value);
     }
     assert_false(failed(kv_commit(w->kv, batch, false, &why)));

@@ -20,7 +20,8 @@
 #include "storage/kv.h"
 
 enum { ACCOUNTS, ROWS };
-static const struct kv_family families[] = {{"accounts", true}, {"rows", false}};
+static const struct kv_family families[] = {{.name = "accounts", .point_lookup = true},
+                                            {.name = "rows"}};
 static char dir[64];
 static struct errtext why;
 
