@@ -36,6 +36,7 @@ void accounts_init(struct accounts *a, struct kv *kv, const uint64_t map_seed[2]
     arena_init(&a->postings, OVERLAY_BYTES_MAX);
     buf_init(&a->value, ROW_BYTES_MAX);
     buf_init(&a->posting_key, ROW_BYTES_MAX);
+    buf_init(&a->leaves, ROW_BYTES_MAX);
 }
 
 static void free_values(struct map *m)
@@ -66,6 +67,7 @@ void accounts_done(struct accounts *a)
     arena_done(&a->postings);
     buf_done(&a->value);
     buf_done(&a->posting_key);
+    buf_done(&a->leaves);
     *a = (struct accounts){0};
 }
 
@@ -397,6 +399,7 @@ static int by_key(const void *left, const void *right)
 static void touched_root(struct accounts *a, uint8_t ret_root[32])
 {
     memset(ret_root, 0, 32);
+    buf_clear(&a->leaves);
     if (a->touched_count == 0) {
         return;
     }
@@ -411,6 +414,7 @@ static void touched_root(struct accounts *a, uint8_t ret_root[32])
         buf_put(&a->value, account->chain, sizeof(account->chain));
         struct merkle_hash leaf;
         merkle_leaf(buf_bytes(&a->value), &leaf);
+        buf_put(&a->leaves, leaf.bytes, sizeof(leaf.bytes));
         merkle_add(&tree, &leaf);
     }
     struct merkle_hash root;

@@ -62,6 +62,7 @@ struct accounts {
     size_t touched_count, touched_capacity;
     struct arena postings; /* of this block */
     struct buf value, posting_key;
+    struct buf leaves; /* of the accounts that the last record touched, in key order */
 };
 
 /* Reads nothing yet. kv must outlive it. */

@@ -76,16 +76,6 @@ static bool transport_taken(const struct nodes *n, struct bytes key)
     return false;
 }
 
-static bool head_taken(const struct nodes *n, const uint8_t key[32])
-{
-    for (size_t i = 0; i < n->count; i++) {
-        if (memcmp(n->rows[i].head, key, 32) == 0 || memcmp(n->rows[i].head_next, key, 32) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A key stands for one node, for ever: that of a removed one would open the door to its disk. */
 static bool keys_good(struct deed *d, struct bytes transport, struct bytes head)
 {
@@ -104,7 +94,8 @@ static bool keys_good(struct deed *d, struct bytes transport, struct bytes head)
         deed_reject(d, "5.6", "the transport key is or was a node's; a new node has a new key");
         return false;
     }
-    if (has_head && (head_taken(&d->l->nodes, head.data) || deed_key_taken(d, head.data))) {
+    if (has_head &&
+        (headkeys_taken(d->l->nodes.head_keys, head.data) || deed_key_taken(d, head.data))) {
         deed_reject(d, "5.6", "the tree-head key is or was somebody's; a new node has a new key");
         return false;
     }

@@ -383,6 +383,7 @@ struct ledger_record {
     struct record record; /* decoded; views into bytes */
     struct bytes bytes;   /* canonical; the Merkle leaf is over these */
     struct bytes outcome_json, effects_json;
+    struct bytes leaves; /* under accounts_root, 32 bytes each */
 };
 
 struct ledger_records {

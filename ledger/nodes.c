@@ -18,7 +18,8 @@ void nodes_init(struct nodes *n, struct kv *kv)
 {
     require(n != NULL);
     require(kv != NULL);
-    *n = (struct nodes){.kv = kv};
+    *n = (struct nodes){.kv = kv, .head_keys = mem_new(1, sizeof(*n->head_keys))};
+    n->head_keys->kv = kv;
 }
 
 void nodes_done(struct nodes *n)
@@ -28,6 +29,10 @@ void nodes_done(struct nodes *n)
     free(n->shown);
     free(n->ever);
     free(n->live);
+    if (n->head_keys != NULL) {
+        headkeys_done(n->head_keys);
+        free(n->head_keys);
+    }
     *n = (struct nodes){0};
 }
 
@@ -99,6 +104,12 @@ void nodes_put(struct nodes *n, struct kv_batch *batch, const struct node_row *r
     require(!value.overflow);
     kv_batch_put(batch, n->kv, FAMILY_NODES, bytes_of(key, sizeof(key)), buf_bytes(&value));
     buf_done(&value);
+    bool removed = row->wish == LEDGER_WISH_REMOVED;
+    struct head_keys_now now = {.node = row->id,
+                                .height = row->changed_height,
+                                .keys = {removed ? NULL : row->head,
+                                         removed ? NULL : row->head_next}};
+    headkeys_set(n->head_keys, &now, batch);
     n->changed = true;
 }
 
@@ -179,6 +190,7 @@ err nodes_load(struct nodes *n, struct errtext *reterr)
     if (n->count == 0) {
         return err_fail(reterr, ERR_CORRUPT, "the state has no nodes");
     }
+    TRY(headkeys_load(n->head_keys, reterr));
     n->changed = true;
     (void)nodes_publish(n);
     return err_ok();

@@ -6,6 +6,7 @@
 #ifndef LEDGER_NODES_H
 #define LEDGER_NODES_H
 
+#include "ledger/headkeys.h"
 #include "ledger/ledger.h"
 #include "proto/genesis.h"
 #include "storage/kv.h"
@@ -31,6 +32,7 @@ struct nodes {
     struct ledger_node *ever; /* views into shown, by id */
     struct ledger_node *live; /* those that are not removed */
     size_t ever_count, live_count;
+    struct head_keys *head_keys; /* owned; with the block so far */
 };
 
 /* No rows. kv must outlive it. */

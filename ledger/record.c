@@ -6,8 +6,9 @@
 #include "ledger/read.h"
 
 /* A stored record, besides the record's own bytes:
- *   u8 version | u8 end | u32 line | sized clause, text, kind, action, record, outcome, effects */
-enum { RECORD_VALUE_VERSION = 1 };
+ *   u8 version | u8 end | u32 line | sized clause, text, kind, action, record, outcome, effects,
+ *   leaves: those under accounts_root, 32 bytes each */
+enum { RECORD_VALUE_VERSION = 2 };
 
 static enum ledger_end end_of(enum rules_end end)
 {
@@ -64,6 +65,7 @@ static void value_put(struct ledger *l, const struct ledger_outcome *outcome,
     buf_put_sized(value, buf_bytes(&l->record));
     buf_put_sized(value, out->outcome);
     buf_put_sized(value, out->effects);
+    buf_put_sized(value, buf_bytes(&l->accounts.leaves));
     require(!value->overflow);
 }
 
@@ -154,6 +156,7 @@ err record_read(struct bytes value, struct ledger_record *ret)
     r.bytes = cursor_sized(&c, RECORD_BYTES_MAX);
     r.outcome_json = cursor_sized(&c, ROW_BYTES_MAX);
     r.effects_json = cursor_sized(&c, ROW_BYTES_MAX);
+    r.leaves = cursor_sized(&c, ROW_BYTES_MAX);
     if (!cursor_done(&c) || version != RECORD_VALUE_VERSION || end < LEDGER_ACCEPTED ||
         end > LEDGER_FAULT || failed(record_decode(r.bytes, &r.record, NULL))) {
         return (err){ERR_CORRUPT};

@@ -7,13 +7,16 @@
 #ifndef LEDGER_TREE_H
 #define LEDGER_TREE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "crypto/account.h"
 #include "crypto/merkle.h"
-
-struct ledger;
+#include "crypto/statement.h"
+#include "ledger/ledger.h"
 
 /* LIMIT: the tree is not that large yet; so for all. */
 err ledger_tree_root(const struct ledger *l, uint64_t size, struct merkle_hash *ret,
@@ -47,5 +50,46 @@ err ledger_tree_entries(const struct ledger *l, const struct ledger_tile *which,
  * Cost: a binary search, some 25 reads. */
 err ledger_size_at(const struct ledger *l, uint64_t height, uint64_t *ret_size,
                    struct errtext *reterr) ERR_MUST_USE;
+
+/* Appends the policy in force at that size (crypto/policy.h): the keys of all nodes that counted
+ * then or before, with `# valid` lines in tree sizes, a group for each institution and a majority
+ * of institutions as quorum, sealed. A function of the records below that size alone. Of more than
+ * POLICY_LOGS_MAX keys those that ended first are left out. UNSUPPORTED: fewer than a majority of
+ * institutions ever had a node. LIMIT: size; ret. */
+err ledger_policy(const struct ledger *l, uint64_t size, struct buf *ret,
+                  struct errtext *reterr) ERR_MUST_USE;
+
+/* ---- statements that prove themselves (crypto/statement.h) ---- */
+
+/* The account after the records below a size: what an end mark says. An account that was never
+ * posted to has count 0. LIMIT: size. Cost: some 30 reads. */
+err ledger_account_at(const struct ledger *l, struct bytes account, uint64_t size,
+                      struct account_head *ret, struct errtext *reterr) ERR_MUST_USE;
+
+struct ledger_prove_query {
+    struct ledger_place place;
+    uint64_t from, to; /* positions: from <= p < to; to 0: to the end */
+    uint64_t size;     /* of the checkpoint; records at and above it do not exist */
+    uint64_t number;   /* of the posting to go on from (next below); 0: from the start */
+    uint32_t limit;    /* records; 0: as many as a page holds */
+};
+
+struct ledger_account_proof {
+    struct bytes account;            /* stored form */
+    struct account_head before;      /* before the first entry */
+    struct statement_entry *entries; /* the last record below the range that touched the account,
+                                        those in it, and the first one behind it */
+    size_t count;
+    uint64_t next;             /* go on from this posting; 0: these are the last entries */
+    bool closed;               /* the last entry lies behind the range: no end marks are needed */
+    struct account_head after; /* below size: what end marks are to say */
+};
+
+/* Everything that shows which postings an account has in a range, and that there are no others. In
+ * the arena; one of LEDGER_QUERY_ARENA_MAX bytes does. NOT_FOUND, INVALID as ledger_query_balance;
+ * INVALID also: range or number. LIMIT: size. Cost: 1 ms a record, at most. */
+err ledger_prove_account(const struct ledger *l, const struct ledger_prove_query *query,
+                         struct arena *a, struct ledger_account_proof *ret,
+                         struct errtext *reterr) ERR_MUST_USE;
 
 #endif

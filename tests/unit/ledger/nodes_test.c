@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/note.h"
+#include "crypto/policy.h"
+#include "ledger/tree.h"
 #include "rules/rules.h"
 #include "world.h"
 
@@ -401,6 +404,117 @@ static void what_is_decided_is_in_the_record(void **state)
     assert_non_null(strstr(effects, "[\"node_remove\",\"9\",0,3,\"ville\",\"one\",\"removed\","));
 }
 
+/* ---- the policy of a size ---- */
+
+static const char *policy_at(struct world *w, uint64_t size)
+{
+    struct buf text;
+    struct errtext why;
+    struct policy *p = NULL;
+    buf_init(&text, POLICY_BYTES_MAX);
+    assert_false(failed(ledger_policy(w->ledger, size, &text, &why)));
+    assert_false(failed(policy_sealed(buf_bytes(&text), &why)));
+    const char *kept = world_text(w, buf_bytes(&text));
+    assert_false(failed(policy_parse(bytes_text(kept), &w->arena, &p, &why)));
+    buf_done(&text);
+    return kept;
+}
+
+/* Whether a node's key counts in that policy; a number that repeats is the key. */
+static bool counts(struct world *w, uint64_t size, const char *institution, unsigned node,
+                   const uint8_t key[32])
+{
+    struct policy *p = NULL;
+    struct note_key note;
+    struct errtext why;
+    const char *text = policy_at(w, size);
+    struct bytes origin = ledger_origin(w->ledger);
+    const char *name = arena_printf(&w->arena, "%.*s/%s/%u", (int)origin.size,
+                                    (const char *)origin.data, institution, node);
+    assert_false(failed(policy_parse(bytes_text(text), &w->arena, &p, &why)));
+    assert_false(failed(note_key_make(NOTE_COSIGNATURE, name, key, &note, &why)));
+    struct buf line;
+    buf_init(&line, 1024);
+    note_key_print(&note, &line);
+    bool listed = strstr(text, world_text(w, buf_bytes(&line))) != NULL;
+    buf_done(&line);
+    return listed && policy_key_counts(p, &note, size);
+}
+
+static bool counts_of(struct world *w, uint64_t size, unsigned node, int octet)
+{
+    uint8_t key[32];
+    memset(key, octet, sizeof(key));
+    return counts(w, size, "ville", node, key);
+}
+
+static void the_policy_follows_the_head_keys(void **state)
+{
+    struct world *w = *state;
+    const struct ledger_node *first = live(w, 0, 3);
+    const char *at_start = policy_at(w, 0);
+    assert_non_null(strstr(at_start, "\ngroup majority 2 "));
+    assert_non_null(strstr(at_start, "\nquorum majority\n"));
+    uint8_t key[32];
+    memcpy(key, first->head_key.data, 32);
+    const char *home = world_text(w, first->institution);
+    unsigned id = (unsigned)first->id;
+    assert_true(counts(w, 0, home, id, key));
+
+    accepted(w, 1, fresh("node_add", "two", "transport key 4", 0x61)); /* record 0: size 1 */
+    accepted(w, 2, (struct said){.action = "node_update", .node = 4, .next_head = 0x62});
+    accepted(w, 3, (struct said){.action = "node_update", .node = 4, .next_head = 0x63});
+    struct said again = {.action = "node_update", .node = 4, .next_head = 0x61};
+    rejected(w, 9, again, "5.6", true);
+    accepted(w, 4, (struct said){.action = "node_promote", .node = 4});
+    accepted(w, 5, (struct said){.action = "node_remove", .node = (int64_t)id});
+    for (int round = 0; round < 2; round++) {
+        static const struct {
+            int octet;
+            bool at[7]; /* by size */
+        } WANT[] = {
+            {0x61, {false, true, true, false, false, false, false}},
+            {0x62, {false, false, true, true, true, true, true}},
+            {0x63, {false, false, false, true, true, true, true}},
+        };
+        for (uint64_t size = 0; size <= 6; size++) {
+            for (size_t i = 0; i < 3; i++) {
+                assert_int_equal(counts_of(w, size, 4, WANT[i].octet), WANT[i].at[size]);
+            }
+            assert_int_equal(counts(w, size, home, id, key), size < 6);
+        }
+        assert_string_equal(policy_at(w, 0), at_start);
+        assert_non_null(strstr(policy_at(w, 6), "witness ville/4.3 "));
+        world_restart(w); /* the stored keys say the same */
+    }
+    struct errtext why;
+    struct buf text;
+    buf_init(&text, POLICY_BYTES_MAX);
+    assert_int_equal(ledger_policy(w->ledger, 7, &text, &why).code, ERR_LIMIT);
+    buf_done(&text);
+}
+
+/* Of more keys than a policy holds, those that ended first are left out; those in force never. */
+static void a_policy_of_many_keys_is_bounded(void **state)
+{
+    struct world *w = *state;
+    accepted(w, 1, fresh("node_add", "two", "transport key 4", 101));
+    for (int i = 2; i <= 90; i++) {
+        struct said next = {.action = "node_update", .node = 4, .next_head = 100 + i};
+        accepted(w, (uint8_t)i, next);
+    }
+    assert_true(counts_of(w, 90, 4, 190));
+    assert_true(counts_of(w, 90, 4, 189));
+    assert_false(counts_of(w, 90, 4, 188));
+    assert_non_null(strstr(policy_at(w, 90), "witness ville/4.88 "));
+    assert_null(strstr(policy_at(w, 90), "witness ville/4.2 "));
+    assert_true(counts_of(w, 3, 4, 103));
+    for (unsigned id = 1; id <= 3; id++) {
+        const struct ledger_node *n = ledger_node_find(w->ledger, id);
+        assert_true(counts(w, 90, world_text(w, n->institution), id, n->head_key.data));
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
@@ -417,6 +531,8 @@ int main(void)
         T(the_table_is_in_the_state_digest),
         T(a_block_in_the_making_is_not_seen),
         T(what_is_decided_is_in_the_record),
+        T(the_policy_follows_the_head_keys),
+        T(a_policy_of_many_keys_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

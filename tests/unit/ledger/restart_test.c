@@ -17,7 +17,7 @@
 static const char *const CONTRACTS[] = {"tests/unit/ledger/bank.rules",
                                         "tests/unit/ledger/clock.rules"};
 enum { BLOCKS = 12 };
-#define GOLDEN_STATE "724b12d18fc4207bcc748abb62afe875a969003e652500f8258e3ff4b43d71e9"
+#define GOLDEN_STATE "e0067e8174821d90111347c79bf3beff0c31bf44d11d721a3e4939f155a81c70"
 #define GOLDEN_DIGEST "5cfd735c02fb132a2b1a094cbf4addfd827761f5b7f509d2be194a403f520d72"
 
 static int up(void **state)
