@@ -6,6 +6,7 @@
 
 #include "base/hex.h"
 #include "cli/events.h"
+#include "cli/proofs.h"
 #include "cli/request.h"
 #include "cli/session.h"
 #include "cli/show.h"
@@ -16,6 +17,8 @@ static const struct option OPTIONS[] = {
     {"as", "PARTY", "who signs; the first one is whose request it is", true},
     EVENTS_OPTIONS,
     {"request-id", "HEX", "16 bytes; the same command then is the same request", false},
+    {"save", "FILE", "keep the request as it is sent: who checks the receipt wants it", false},
+    {"receipt", "FILE", "wait until a majority has cosigned, and write the receipt there", false},
     REGISTRY_OPTION,
     SESSION_OPTIONS,
     {NULL, NULL, NULL, false},
@@ -30,14 +33,34 @@ struct submitting {
 
 /* ---- sending ---- */
 
+/* The receipt of the first event, if it is there in time; the request is recorded all the same. */
+static err keep_receipt(struct session *s, const struct submit_reply *r)
+{
+    const char *path = given_value(s->given, "receipt");
+    if (path == NULL) {
+        return err_ok();
+    }
+    if (r->receipt.size > 0) {
+        return proofs_write(path, r->receipt, &s->why);
+    }
+    fprintf(stderr,
+            "concordat: recorded, and not cosigned yet; ask later: concordat receipt get\n");
+    return err_ok();
+}
+
 static err send_envelope(struct session *s, struct bytes envelope, const struct body *body,
                          int *code)
 {
     struct submit_request q = {.envelope = envelope};
+    const char *save = given_value(s->given, "save");
     struct submit_reply *r;
     struct bytes answer;
     char id[2 * REQUEST_ID_SIZE + 1];
     hex_encode(bytes_of(body->request_id, REQUEST_ID_SIZE), id);
+    q.wait = given_has(s->given, "receipt") ? WAIT_COSIGNED : WAIT_COMMITTED;
+    if (save != NULL) {
+        TRY(proofs_write(save, envelope, &s->why));
+    }
     submit_request_encode(&q, &s->request);
     err e = session_ask(s, METHOD_SUBMIT, &answer);
     if (err_is(e, ERR_TIMEOUT)) {
@@ -50,6 +73,7 @@ static err send_envelope(struct session *s, struct bytes envelope, const struct 
     }
     TRY(e);
     TRY(submit_reply_decode(answer, &s->arena, &r, &s->why));
+    TRY(keep_receipt(s, r));
     if (s->given->json) {
         json_t *j = show_reply_json(r);
         json_object_set_new(j, "party", show_text(body->on_behalf));
@@ -102,10 +126,12 @@ static err send_all(struct submitting *u)
                request_fill_add(&fill, &u->events.list[end], &u->events.bounds[end])) {
             end++;
         }
-        if (end < u->events.count && (id_text != NULL || given_has(u->s->given, "atomic"))) {
+        bool one = id_text != NULL || given_has(u->s->given, "atomic") ||
+                   given_has(u->s->given, "save") || given_has(u->s->given, "receipt");
+        if (end < u->events.count && one) {
             return err_fail(&u->s->why, ERR_LIMIT,
-                            "%zu events are more than one request holds (%zu fit)",
-                            u->events.count, end);
+                            "%zu events are more than one request holds (%zu fit)", u->events.count,
+                            end);
         }
         TRY(send_body(u, from, end - from, id_text == NULL ? NULL : id));
         from = end;
@@ -182,5 +208,7 @@ const struct command SUBMIT = {
     "      --arg 'price=0.12 EUR/kWh'\n"
     "  concordat submit solar.roquefort close --as pmo.roquefort --arg period=2026-07-01\n"
     "  concordat submit solar.roquefort --events members.jsonl --as pmo.roquefort\n"
+    "  concordat submit solar.roquefort admit --as pmo.roquefort --arg meter=c01 \\\n"
+    "      --save admit.request --receipt admit.receipt\n"
     "  concordat submit deploy.request\n",
     run};

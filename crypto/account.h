@@ -41,4 +41,8 @@ void account_leaf(struct bytes account, const struct account_head *head, struct 
 void account_mark_put(const uint8_t ledger_id[32], uint64_t size, struct bytes account,
                       const struct account_head *head, struct buf *ret);
 
+/* Appends "contract/family[key,key]" for people; keys that are no plain text as hexadecimal
+ * digits, and so the whole of what is no account. Up to three times as long as the account. */
+void account_print(struct bytes account, struct buf *ret);
+
 #endif

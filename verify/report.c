@@ -146,63 +146,6 @@ void report_voices(struct report *r, const char *label, const char *key,
     report_json(r, "]");
 }
 
-/* A component of an account that is a plain text: printable ASCII up to 00 00. */
-static bool take_text(struct bytes *rest, struct bytes *ret)
-{
-    for (size_t i = 0; i + 1 < rest->size; i++) {
-        uint8_t c = rest->data[i];
-        if (c == 0 && rest->data[i + 1] == 0 && i > 0) {
-            *ret = bytes_of(rest->data, i);
-            *rest = bytes_of(rest->data + i + 2, rest->size - i - 2);
-            return true;
-        }
-        if (c < ' ' || c > '~') {
-            return false;
-        }
-    }
-    return false;
-}
-
-void report_account(struct bytes account, struct buf *ret)
-{
-    size_t contract = 0;
-    while (contract < account.size && account.data[contract] > 1) {
-        contract++;
-    }
-    size_t family = contract + 1;
-    while (family < account.size && account.data[family] != 0) {
-        family++;
-    }
-    if (family >= account.size) { /* it is no account's key */
-        for (size_t i = 0; i < account.size; i++) {
-            buf_printf(ret, "%02x", account.data[i]);
-        }
-        return;
-    }
-    buf_put(ret, account.data, contract);
-    buf_put_u8(ret, '/');
-    buf_put(ret, account.data + contract + 1, family - contract - 1);
-    if (account.data[contract] == 1) {
-        buf_put_text(ret, " (issued)");
-    }
-    struct bytes rest = bytes_of(account.data + family + 1, account.size - family - 1);
-    for (const char *before = "["; rest.size > 0; before = ",") {
-        struct bytes text;
-        buf_put_text(ret, before);
-        if (take_text(&rest, &text)) {
-            buf_put_bytes(ret, text);
-        } else {
-            for (size_t i = 0; i < rest.size; i++) {
-                buf_printf(ret, "%02x", rest.data[i]);
-            }
-            rest.size = 0;
-        }
-        if (rest.size == 0) {
-            buf_put_u8(ret, ']');
-        }
-    }
-}
-
 void report_time(uint64_t unix_ns, char ret[REPORT_TIME_SIZE])
 {
     struct tm tm;

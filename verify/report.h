@@ -36,9 +36,6 @@ void report_json(struct report *r, const char *text);
 /* A line for people only. */
 void report_line(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* "contract/family[key,key]"; keys that are no plain text as hexadecimal digits. */
-void report_account(struct bytes account, struct buf *ret);
-
 /* "2026-07-01T10:00:00.123Z" */
 void report_time(uint64_t unix_ns, char ret[REPORT_TIME_SIZE]);
 

@@ -402,7 +402,7 @@ static void list_posting(void *ctx, uint64_t number, const struct record *c,
     }
     report_time(c->time_ns, time);
     buf_clear(&l->account);
-    report_account(p->counter, &l->account);
+    account_print(p->counter, &l->account);
     report_json(o, l->shown == 0 ? "{" : ",{");
     report_number(o, NULL, "number", (int64_t)number);
     report_number(o, NULL, "position", (int64_t)c->position);
@@ -463,7 +463,7 @@ int verify_run_statement(const struct verify_ask *ask)
     }
     say_head(&r, &s.head);
     buf_init(&l.account, 4 * STATEMENT_ACCOUNT_BYTES_MAX);
-    report_account(s.account, &l.account);
+    account_print(s.account, &l.account);
     report_text(&r.report, "account", "account", buf_bytes(&l.account));
     l.opening = s.opening;
     l.closing = s.opening;

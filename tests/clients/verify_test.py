@@ -51,6 +51,7 @@ def main():
         code, said, also = both.run("statement", golden(name))
         assert code == PROVED, said
         assert (said["closing_quanta"], said["ended"]) == (also["closing"], also["ended"])
+        assert said["account"].startswith("solar.roquefort/wallet[c")
         assert [p["quanta"] for p in said["list"]] == [p["quanta"] for p in also["list"]]
     code, said, also = both.run("consistency", golden("consistency"), "--old", golden("checkpoint"))
     assert code == PROVED and said["old_root"] == also["old_root"]
