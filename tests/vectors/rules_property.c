@@ -17,6 +17,7 @@
 #include "crypto/sha256.h"
 #include "rules/json.h"
 #include "rules/memory.h"
+#include "rules/program.h"
 #include "rules_random.h"
 
 enum { LIFE_EVENTS = 500 }; /* then the state begins anew, before tables are full */

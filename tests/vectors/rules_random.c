@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "rules/input.h"
+#include "rules/program.h"
 
 static uint64_t below(struct random_law *r, uint64_t bound)
 {

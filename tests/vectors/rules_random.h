@@ -5,7 +5,7 @@
 #define TESTS_VECTORS_RULES_RANDOM_H
 
 #include "../unit/rules/seed.h"
-#include "rules/program.h"
+#include "rules/rules.h"
 
 enum { RANDOM_PARTIES = 12 };
 

@@ -86,7 +86,7 @@ static void party_make(struct world *w, struct party_entry *ret, const char *nam
     public_of(w, key, ret->keys[0]);
 }
 
-static void genesis_make(struct world *w, const char *const *contracts, size_t count)
+static void genesis_make(struct world *w, const struct bytes *texts, size_t count)
 {
     static const char *const NAMES[] = {"energie", "social", "ville"};
     struct bytes measures[] = {
@@ -97,7 +97,7 @@ static void genesis_make(struct world *w, const char *const *contracts, size_t c
     struct institution institutions[3];
     struct node_entry nodes[3];
     struct party_entry parties[3];
-    struct bytes texts[WORLD_CONTRACTS_MAX];
+    struct bytes contracts[WORLD_CONTRACTS_MAX]; /* genesis_sort moves them */
     for (unsigned i = 0; i < 3; i++) {
         institution_make(w, &institutions[i], NAMES[i], (enum world_key)i);
         node_make(w, &nodes[i], i + 1, NAMES[i]);
@@ -107,7 +107,7 @@ static void genesis_make(struct world *w, const char *const *contracts, size_t c
     party_make(w, &parties[2], "teller", "social", KEY_TELLER);
     require(count <= WORLD_CONTRACTS_MAX);
     for (size_t i = 0; i < count; i++) {
-        texts[i] = world_file(w, contracts[i]);
+        contracts[i] = texts[i];
     }
     struct genesis g = {
         .origin = bytes_text("concordat.example/test"),
@@ -123,7 +123,7 @@ static void genesis_make(struct world *w, const char *const *contracts, size_t c
         .node_count = 3,
         .parties = parties,
         .party_count = 3,
-        .contracts = texts,
+        .contracts = contracts,
         .contract_count = (uint32_t)count,
     };
     genesis_sort(&g);
@@ -158,10 +158,22 @@ static void prepare(struct world *w)
     }
 }
 
-void world_open(struct world *w, const char *const *contracts, size_t count)
+void world_open_texts(struct world *w, const struct bytes *texts, size_t count)
 {
     prepare(w);
-    genesis_make(w, contracts, count);
+    genesis_make(w, texts, count);
+    open_at(w);
+}
+
+void world_open(struct world *w, const char *const *contracts, size_t count)
+{
+    struct bytes texts[WORLD_CONTRACTS_MAX];
+    require(count <= WORLD_CONTRACTS_MAX);
+    prepare(w);
+    for (size_t i = 0; i < count; i++) {
+        texts[i] = world_file(w, contracts[i]);
+    }
+    genesis_make(w, texts, count);
     open_at(w);
 }
 
@@ -276,6 +288,9 @@ struct bytes world_envelope(struct world *w, const struct plan *plan)
     memcpy(body.ledger_id, ledger_id(w->ledger), sizeof(body.ledger_id));
     memset(body.request_id, plan->id, sizeof(body.request_id));
     memset(body.salt, plan->id ^ 0x5a, sizeof(body.salt));
+    for (size_t i = 0; plan->serial != 0 && i < 4; i++) {
+        body.request_id[i] = (uint8_t)(plan->serial >> (24 - 8 * i));
+    }
     while (body.event_count < WORLD_ACTIONS_MAX &&
            plan->actions[body.event_count].contract != NULL) {
         const struct action *action = &plan->actions[body.event_count];

@@ -24,7 +24,7 @@ enum world_key {
     WORLD_KEYS = 16,
 };
 
-enum { WORLD_CONTRACTS_MAX = 4, WORLD_ACTIONS_MAX = 16 };
+enum { WORLD_CONTRACTS_MAX = 8, WORLD_ACTIONS_MAX = 16 };
 
 /* 2026-07-15T10:00:00Z, before the first block. */
 #define WORLD_START_NS UINT64_C(1784109600000000000)
@@ -43,6 +43,9 @@ struct world {
 /* Makes the genesis with those contract texts (names of files below tests/unit/ledger or the
  * project's root) and opens a ledger in a new directory. */
 void world_open(struct world *w, const char *const *contracts, size_t count);
+
+/* The same with the texts themselves, which must live until it returns. */
+void world_open_texts(struct world *w, const struct bytes *texts, size_t count);
 
 /* Closes and removes everything. */
 void world_close(struct world *w);
@@ -72,7 +75,8 @@ struct plan {
     enum world_key signers[SIGNATURES_MAX];
     size_t signer_count; /* 0: signers[0] alone */
     const char *on_behalf;
-    uint8_t id; /* all 16 octets of the request id */
+    uint8_t id;      /* all 16 octets of the request id, */
+    uint32_t serial; /* and unless 0 the first four, big-endian */
     bool atomic;
     uint64_t not_after_ns;
 };
