@@ -9,6 +9,7 @@
 #include "consensus/driver.h"
 #include "ledger/families.h"
 #include "proto/service.h"
+#include "server/checkpoint.h"
 #include "server/parts.h"
 #include "server/refusal.h"
 #include "storage/logformat.h"
@@ -36,6 +37,15 @@ WRAP(void, refusal_send, struct grpc_call *call, const struct refusal *r);
 WRAP(void, submit_leadership_lost, struct node *n);
 WRAP(void, submit_sweep, struct node *n);
 WRAP(bool, seam_kv_takes, size_t offset, size_t size);
+WRAP(enum consensus_answer, consensus_promote, struct consensus *c, uint64_t id);
+WRAP(enum consensus_answer, consensus_change, struct consensus *c, uint64_t id,
+     enum consensus_member wish);
+WRAP(void, plan_make, const struct plan_view *v, struct plan *ret);
+WRAP(enum identity_judgement, identity_judge, const struct disk_identity *id, uint64_t node,
+     const uint8_t disk[DISK_ID_SIZE]);
+WRAP(void, members_second, struct node *n);
+WRAP(enum checkpoint_verdict, checkpoint_verdict, const struct node *n,
+     const struct checkpoint_id *id);
 WRAP(int, raft_step, struct raft *r, struct raft_event *event, struct raft_update *update);
 
 /* The bug of this process: wrapped functions have no argument for it. */
@@ -119,7 +129,10 @@ static void forget_vote(void *ctx, struct consensus_job *job)
 void bugs_consensus(struct consensus_host *host, struct consensus_options *options)
 {
     planted.host = *host;
-    options->switches_off = is(BUG_GATE) ? GUARD_GATE : is(BUG_APPLY_UNSTORED) ? GUARD_STORED : 0;
+    options->switches_off = is(BUG_GATE)             ? GUARD_GATE
+                            : is(BUG_APPLY_UNSTORED) ? GUARD_STORED
+                            : is(BUG_SELF_DEMOTED)   ? GUARD_SELF
+                                                     : 0;
     if (is(BUG_VOTE_FORGOTTEN)) {
         host->write = forget_vote;
     }
@@ -157,6 +170,27 @@ static uint64_t counted(const struct raft *r)
     return best;
 }
 
+/* As counted, but a configuration that is not committed yet counts by the one before it: its newest
+ * voter has no say. */
+static uint64_t counted_before(const struct raft *r)
+{
+    uint64_t best = r->commit_index;
+    for (uint64_t index = best + 1; index <= r->last_stored; index++) {
+        uint32_t have = 1;
+        uint32_t voters = 0;
+        for (unsigned i = 0; i < r->configuration.n; i++) {
+            raft_index match = 0;
+            bool votes = r->configuration.servers[i].role == RAFT_VOTER;
+            bool other = votes && r->configuration.servers[i].id != r->id;
+            voters += votes;
+            have += other && raft_match_index(r, r->configuration.servers[i].id, &match) == 0 &&
+                    match >= index;
+        }
+        best = voters > 1 && have > (voters - 1) / 2 ? index : best;
+    }
+    return best;
+}
+
 int __wrap_raft_step(struct raft *r, struct raft_event *event, struct raft_update *update)
 {
     int rc = __real_raft_step(r, event, update);
@@ -165,7 +199,63 @@ int __wrap_raft_step(struct raft *r, struct raft_event *event, struct raft_updat
         r->commit_index = counted(r);
         update->flags |= RAFT_UPDATE_COMMIT_INDEX;
     }
+    bool old_quorum = rc == 0 && is(BUG_OLD_QUORUM) && r->state == RAFT_LEADER &&
+                      r->configuration_uncommitted_index != 0;
+    if (old_quorum && counted_before(r) > r->commit_index) {
+        r->commit_index = counted_before(r);
+        update->flags |= RAFT_UPDATE_COMMIT_INDEX;
+    }
     return rc;
+}
+
+/* ---- who takes part ---- */
+
+enum consensus_answer __wrap_consensus_promote(struct consensus *c, uint64_t id)
+{
+    return is(BUG_PROMOTE_EARLY) ? __real_consensus_change(c, id, CONSENSUS_VOTER)
+                                 : __real_consensus_promote(c, id);
+}
+
+enum consensus_answer __wrap_consensus_change(struct consensus *c, uint64_t id,
+                                              enum consensus_member wish)
+{
+    if (is(BUG_TWO_CHANGES)) {
+        c->raft.configuration_uncommitted_index = 0;
+    }
+    return __real_consensus_change(c, id, wish);
+}
+
+void __wrap_plan_make(const struct plan_view *v, struct plan *ret)
+{
+    struct plan_view other = *v;
+    other.changing = other.changing && !is(BUG_TWO_CHANGES);
+    __real_plan_make(&other, ret);
+    if (is(BUG_SELF_DEMOTED) && ret->step == PLAN_TRANSFER) {
+        ret->step = PLAN_DEMOTE;
+        ret->id = v->self;
+    }
+}
+
+enum identity_judgement __wrap_identity_judge(const struct disk_identity *id, uint64_t node,
+                                              const uint8_t disk[DISK_ID_SIZE])
+{
+    return is(BUG_WIPED_VOTES) ? IDENTITY_KNOWN : __real_identity_judge(id, node, disk);
+}
+
+void __wrap_members_second(struct node *n)
+{
+    if (!is(BUG_REMOVED_STAYS)) {
+        __real_members_second(n);
+    }
+}
+
+enum checkpoint_verdict __wrap_checkpoint_verdict(const struct node *n,
+                                                  const struct checkpoint_id *id)
+{
+    struct consensus_status s;
+    consensus_status(n->consensus, &s);
+    return is(BUG_JOINER_LOST) && s.voters == 0 ? CHECKPOINT_UNDECIDED
+                                                : __real_checkpoint_verdict(n, id);
 }
 
 /* ---- frames ---- */
@@ -221,7 +311,8 @@ err __wrap_kv_commit(struct kv *kv, const struct kv_batch *b, bool sync, struct 
     if (is(BUG_HALF_BATCH)) {
         return seam_kv_commit_parts(kv, b, sync, reterr);
     }
-    return __real_kv_commit(kv, b, sync, reterr);
+    err e = __real_kv_commit(kv, b, sync, reterr);
+    return is(BUG_STATE_ERROR) ? err_ok() : e;
 }
 
 err __wrap_kv_get(struct kv *kv, size_t family, struct bytes key, struct buf *ret,

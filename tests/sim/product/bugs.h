@@ -26,7 +26,15 @@
     X(FORGOTTEN_REQUEST, "forgotten-request") /* answers before a restart are not looked up */     \
     X(EARLY_ANSWER, "early-answer")           /* an answer is given when the block is proposed */  \
     X(FALSE_REFUSAL, "false-refusal")         /* REFUSED is said where only UNKNOWN is true */     \
-    X(LOST_UNKNOWN, "lost-unknown")           /* nobody is told when leadership is lost */
+    X(LOST_UNKNOWN, "lost-unknown")           /* nobody is told when leadership is lost */         \
+    X(PROMOTE_EARLY, "promote-early")         /* a standby gets its vote before it is level */     \
+    X(OLD_QUORUM, "old-quorum")       /* a new configuration is committed by the old one */        \
+    X(TWO_CHANGES, "two-changes")     /* a change is proposed while another is under way */        \
+    X(SELF_DEMOTED, "self-demoted")   /* a leader takes its own vote instead of handing over */    \
+    X(WIPED_VOTES, "wiped-votes")     /* a disk that is not the one it was is taken for it */      \
+    X(REMOVED_STAYS, "removed-stays") /* a removed node goes on for ever */                        \
+    X(JOINER_LOST, "joiner-lost")     /* one that joins waits for voters it does not know */       \
+    X(STATE_ERROR, "state-error")     /* an error of the state database is passed over */
 
 enum sim_bug {
 #define SIM_BUG_ENUM(name, text) BUG_##name,

@@ -7,28 +7,22 @@
 #include "base/mem.h"
 #include "base/require.h"
 #include "consensus/consensus.h"
+#include "consensus/objects.h"
 #include "consensus/packet.h"
 #include "tests/sim/product/model.h"
+#include "tests/sim/product/officer.h"
+#include "tests/sim/product/view.h"
 
 enum { TRIAL_EVERY = 16, RAFT_FRAME = 1 };
-
-/* One entry, and all before it: equal chains mean equal logs. */
-struct link {
-    uint64_t term, chain;
-};
-
-/* A log from index 1; links[0] is before it. */
-struct view {
-    struct link *links;
-    size_t count, capacity; /* count: 1 + entries */
-};
+#define BEHIND_NS (6 * NS_PER_S) /* a round of catching up takes less */
 
 struct watched { /* a machine */
     struct view submitted, durable;
-    uint64_t term, vote; /* durable */
-    uint64_t led_term;   /* the last one in which it was seen leading */
-    uint64_t commit;     /* as it said last, in this life */
-    uint64_t height;     /* applied last, in this life; 0: not yet */
+    uint64_t term, vote;  /* durable */
+    uint64_t led_term;    /* the last one in which it was seen leading */
+    uint64_t commit;      /* as it said last, in this life */
+    uint64_t height;      /* applied last, in this life; 0: not yet */
+    uint64_t must_commit; /* it proposed a change while the one here was not committed */
 };
 
 struct checker {
@@ -36,61 +30,11 @@ struct checker {
     struct watched machines[SIM_NODES_MAX];
     struct view committed;
     uint64_t *committed_by; /* term of the leader in whose time an index was known as committed */
+    uint64_t *committed_ns; /* when */
     size_t by_capacity;
     uint64_t *leaders; /* by term: id */
     size_t leaders_capacity;
 };
-
-/* ---- views ---- */
-
-static void view_reserve(struct view *v, size_t count)
-{
-    if (count > v->capacity) {
-        v->capacity = count < 256 ? 256 : 2 * count;
-        v->links = mem_resize(v->links, v->capacity, sizeof *v->links);
-    }
-}
-
-static void view_init(struct view *v)
-{
-    view_reserve(v, 1);
-    v->links[0] = (struct link){0, 0};
-    v->count = 1;
-}
-
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-    h = (h ^ v) * UINT64_C(0x9fb21c651e98df25);
-    return h ^ (h >> 29);
-}
-
-static uint64_t hash_of(uint64_t chain, uint64_t term, uint8_t type, struct bytes data)
-{
-    uint64_t h = mix(mix(mix(chain, term), type), data.size);
-    size_t at = 0;
-    for (; at + 8 <= data.size; at += 8) {
-        uint64_t word;
-        memcpy(&word, data.data + at, sizeof word);
-        h = mix(h, word);
-    }
-    for (; at < data.size; at++) {
-        h = mix(h, data.data[at]);
-    }
-    return h;
-}
-
-static void view_put(struct view *v, uint64_t index, uint64_t term, uint8_t type, struct bytes data)
-{
-    require(index >= 1 && index <= v->count);
-    view_reserve(v, (size_t)index + 1);
-    v->links[index] = (struct link){term, hash_of(v->links[index - 1].chain, term, type, data)};
-    v->count = (size_t)index + 1;
-}
-
-static uint64_t view_last(const struct view *v)
-{
-    return v->count - 1;
-}
 
 struct checker *checker_new(struct world *w)
 {
@@ -112,6 +56,7 @@ void checker_free(struct checker *c)
     }
     free(c->committed.links);
     free(c->committed_by);
+    free(c->committed_ns);
     free(c->leaders);
     free(c);
 }
@@ -135,9 +80,22 @@ static struct watched *watched_of(const struct machine *m)
     return &m->world->checker->machines[m->number];
 }
 
-uint64_t check_committed(const struct world *w)
+uint32_t check_voters(const struct world *w)
 {
-    return view_last(&w->checker->committed);
+    return view_end(&w->checker->committed)->voters;
+}
+
+uint32_t check_members(const struct world *w)
+{
+    return view_end(&w->checker->committed)->members;
+}
+
+void check_wiped(struct machine *m)
+{
+    struct watched *t = watched_of(m);
+    view_init(&t->submitted);
+    view_init(&t->durable);
+    t->term = t->vote = 0;
 }
 
 /* ---- the log ---- */
@@ -218,6 +176,41 @@ static void put_job(struct view *v, const struct logstore_job *job)
     }
 }
 
+/* Whoever gets a vote must have what was committed a while ago. */
+static void check_caught_up(struct machine *m, uint32_t gained)
+{
+    struct world *w = m->world;
+    const struct checker *c = w->checker;
+    for (uint32_t i = 0; i < w->nodes; i++) {
+        uint64_t lacks = view_last(&c->machines[i].durable) + 1;
+        bool late =
+            lacks <= view_last(&c->committed) && c->committed_ns[lacks] + BEHIND_NS < w->now_ns;
+        if ((gained >> i & 1) != 0 && late) {
+            violation(w, "node %u gets a vote and lacks entry %llu, committed %llu ms ago", i + 1,
+                      (unsigned long long)lacks,
+                      (unsigned long long)((w->now_ns - c->committed_ns[lacks]) / NS_PER_MS));
+        }
+    }
+}
+
+/* A configuration in the log: one server differs from the one before; a leader appends it only
+ * when that one is committed. */
+static void check_change(struct machine *m, uint64_t index)
+{
+    struct watched *t = watched_of(m);
+    const struct link *now = &t->submitted.links[index];
+    const struct link *before = now - 1;
+    uint32_t differ = (now->voters ^ before->voters) | (now->members ^ before->members);
+    if (__builtin_popcount(differ) > 1) {
+        violation(m->world, "entry %llu of node %llu changes more than one node",
+                  (unsigned long long)index, (unsigned long long)m->id);
+    }
+    if (t->led_term == now->term) {
+        t->must_commit = before->changed;
+        check_caught_up(m, now->voters & ~before->voters);
+    }
+}
+
 void check_submitted(struct machine *m, const struct logstore_job *job)
 {
     struct watched *t = watched_of(m);
@@ -233,6 +226,11 @@ void check_submitted(struct machine *m, const struct logstore_job *job)
                   (unsigned long long)m->id, (unsigned long long)job->first);
     }
     put_job(&t->submitted, job);
+    for (size_t i = 0; i < job->entries_count; i++) {
+        if (job->entries[i].type == ENTRY_CHANGE && job->first + i > 1) {
+            check_change(m, job->first + i);
+        }
+    }
 }
 
 void check_durable(struct machine *m, const struct logstore_job *job)
@@ -256,6 +254,11 @@ void check_durable(struct machine *m, const struct logstore_job *job)
         break;
     case LOGSTORE_INSTALL:
         m->world->counts.installs++;
+        if (m->joins && view_last(&t->durable) == 0) {
+            m->world->counts.join_installs++;
+        } else {
+            m->world->counts.far_installs++;
+        }
         trace(m->world, "%llu installs a snapshot at %llu", (unsigned long long)m->id,
               (unsigned long long)job->snapshot.index);
         view_cover(m, &t->durable, job->snapshot.index);
@@ -344,17 +347,57 @@ static void check_leader(struct machine *m, uint64_t term)
     }
 }
 
-static void check_majority(struct machine *m, uint64_t index, uint64_t chain)
+static bool majority_has(const struct world *w, uint32_t voters, uint64_t index, uint64_t chain)
 {
-    struct world *w = m->world;
     uint32_t have = 0;
     for (uint32_t i = 0; i < w->nodes; i++) {
         const struct view *v = &w->checker->machines[i].durable;
-        have += view_last(v) >= index && v->links[index].chain == chain;
+        have += (voters >> i & 1) != 0 && view_last(v) >= index && v->links[index].chain == chain;
     }
-    if (index > 1 && have < w->nodes / 2 + 1) { /* entry 1 is the same for all founders */
-        violation(w, "node %llu calls entry %llu committed, which %u of %u disks hold",
-                  (unsigned long long)m->id, (unsigned long long)index, have, w->nodes);
+    return 2 * have > (uint32_t)__builtin_popcount(voters);
+}
+
+/* A leader counts by the last configuration of its log. Several of them may have been the last one
+ * since it has the entry; who hears of the commit has one of them as well. */
+static bool committed_in(const struct world *w, const struct view *v, uint64_t index)
+{
+    uint64_t chain = v->links[index].chain;
+    for (uint64_t at = view_last(v); at >= index; at = v->links[at].changed - 1) {
+        if (majority_has(w, v->links[at].voters, index, chain)) {
+            return true;
+        }
+        if (v->links[at].changed <= index) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static void check_majority(struct machine *m, uint64_t index, uint64_t term)
+{
+    struct world *w = m->world;
+    const struct checker *c = w->checker;
+    const struct view *own = &watched_of(m)->submitted;
+    uint64_t leader = term < c->leaders_capacity ? c->leaders[term] : 0;
+    const struct view *led = leader == 0 ? own : &c->machines[leader - 1].submitted;
+    if (view_last(led) < index || led->links[index].chain != own->links[index].chain) {
+        led = own; /* that leader is gone and has come back without */
+    }
+    /* Entry 1 is the same for all founders. */
+    if (index > 1 && !committed_in(w, led, index)) {
+        violation(w, "node %llu calls entry %llu committed, which no majority of %x holds",
+                  (unsigned long long)m->id, (unsigned long long)index, view_end(led)->voters);
+    }
+}
+
+static void count_change(struct world *w, const struct link *now)
+{
+    const struct link *before = now - 1;
+    w->counts.votes_given += (now->voters & ~before->voters) != 0;
+    w->counts.votes_taken += (before->voters & ~now->voters) != 0;
+    w->counts.parted += (before->members & ~now->members) != 0;
+    if (now->voters != before->voters || now->members != before->members) {
+        trace(w, "the voters are %x, the nodes %x", now->voters, now->members);
     }
 }
 
@@ -374,13 +417,18 @@ static void check_commit(struct machine *m, uint64_t commit, uint64_t term, bool
                   (unsigned long long)t->submitted.links[commit].term, (unsigned long long)term);
     }
     if (commit > known) {
-        check_majority(m, commit, t->submitted.links[commit].chain);
+        check_majority(m, commit, term);
         view_reserve(&c->committed, (size_t)commit + 1);
         c->by_capacity = c->committed.capacity;
         c->committed_by = mem_resize(c->committed_by, c->by_capacity, sizeof *c->committed_by);
+        c->committed_ns = mem_resize(c->committed_ns, c->by_capacity, sizeof *c->committed_ns);
         for (uint64_t i = known + 1; i <= commit; i++) {
             c->committed.links[i] = t->submitted.links[i];
             c->committed_by[i] = term;
+            c->committed_ns[i] = m->world->now_ns;
+            if (i > 1) {
+                count_change(m->world, &c->committed.links[i]);
+            }
         }
         if (c->committed.links[known].chain != t->submitted.links[known].chain) {
             violation(m->world, "node %llu has another committed log at entry %llu",
@@ -390,6 +438,15 @@ static void check_commit(struct machine *m, uint64_t commit, uint64_t term, bool
     } else if (c->committed.links[commit].chain != t->submitted.links[commit].chain) {
         violation(m->world, "node %llu has another committed log at entry %llu",
                   (unsigned long long)m->id, (unsigned long long)commit);
+    }
+}
+
+static void check_may_lead(struct machine *m, uint64_t term)
+{
+    uint32_t voters = view_end(&watched_of(m)->submitted)->voters;
+    if ((voters >> m->number & 1) == 0) {
+        violation(m->world, "node %llu leads term %llu and has no vote: the voters are %x",
+                  (unsigned long long)m->id, (unsigned long long)term, voters);
     }
 }
 
@@ -403,7 +460,13 @@ void check_turn(struct machine *m)
     consensus_status(m->consensus, &s);
     if (s.role == CONSENSUS_LEADER) {
         check_leader(m, s.term);
+        check_may_lead(m, s.term);
     }
+    if (t->must_commit > s.commit) {
+        violation(m->world, "node %llu proposes a change while that of entry %llu is not committed",
+                  (unsigned long long)m->id, (unsigned long long)t->must_commit);
+    }
+    t->must_commit = 0;
     /* The core calls the end of a snapshot committed before it is there. */
     if (s.commit != t->commit && s.commit > 0 && !s.installing) {
         check_commit(m, s.commit, s.term, s.role == CONSENSUS_LEADER);
@@ -416,6 +479,7 @@ void check_gone(struct machine *m)
     t->commit = 0;
     t->height = 0;
     t->led_term = 0;
+    t->must_commit = 0;
 }
 
 /* ---- the ledger ---- */
@@ -431,7 +495,10 @@ static void check_sums(struct machine *m)
     struct arena a;
     struct ledger_trial trial;
     arena_init(&a, LEDGER_QUERY_ARENA_MAX);
+    uint64_t fault = m->kv_fault; /* it is for the node, not for this */
+    m->kv_fault = 0;
     err e = ledger_query_trial(m->ledger, &a, &trial, &why);
+    m->kv_fault = fault;
     if (failed(e)) {
         violation(m->world, "node %llu cannot sum up: %s", (unsigned long long)m->id, why.text);
     }
@@ -469,6 +536,10 @@ void check_applied(struct machine *m, const struct ledger_result *result)
           (unsigned long long)m->id, (unsigned long long)height, (unsigned long long)index,
           result->applied_count);
     model_applied(m, result, index);
+    if (m->joins && !m->joined && height == model_height(m->world->model)) {
+        m->joined = true;
+        m->world->counts.joins++;
+    }
     if (height % TRIAL_EVERY == 0) {
         check_sums(m);
     }
@@ -489,6 +560,62 @@ static void read_final(struct machine *m, void *arg)
     check_sums(m);
 }
 
+/* The machine takes part at the end. */
+static bool takes_part(const struct machine *m)
+{
+    return !m->ruined && officer_wish(m->world, m->id) != LEDGER_WISH_REMOVED;
+}
+
+/* A node that was removed learns it from most of those whom it knows, if they are still there; then
+ * it stops, at least once: somebody may start it again. */
+static bool must_stop(const struct machine *m)
+{
+    const struct world *w = m->world;
+    size_t count = 0;
+    size_t there = 0;
+    if (m->gone || !m->up || m->ledger == NULL) {
+        return !m->gone;
+    }
+    const struct ledger_node *rows = ledger_nodes(m->ledger, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct machine *other = w->machines[rows[i].id - 1];
+        there += other != m && other->up && takes_part(other);
+    }
+    return 2 * there > count;
+}
+
+/* Why this machine is not well, or NULL. */
+static const char *unwell(const struct machine *m)
+{
+    if (m->ruined) {
+        return NULL;
+    }
+    if (!takes_part(m)) {
+        return must_stop(m) ? "was removed and does not stop" : NULL;
+    }
+    if (!m->up || m->node == NULL || m->ledger == NULL) {
+        return "is down";
+    }
+    return ledger_head(m->ledger).height != model_height(m->world->model) ? "is behind" : NULL;
+}
+
+bool check_is_well(const struct world *w, struct errtext *ret)
+{
+    for (uint32_t i = 0; i < w->nodes; i++) {
+        const char *why = unwell(w->machines[i]);
+        if (why != NULL) {
+            snprintf(ret->text, sizeof ret->text, "node %u %s", i + 1, why);
+            return false;
+        }
+    }
+    bool as_wished = check_voters(w) == officer_voters(w) && check_members(w) == officer_members(w);
+    bool all_well = (officer_hurt(w) & (officer_members(w) | check_members(w))) == 0;
+    snprintf(ret->text, sizeof ret->text, "%s",
+             !officer_is_idle(w) ? "the officer waits"
+                                 : "the configuration is not as the table wishes");
+    return officer_is_idle(w) && (as_wished || !all_well);
+}
+
 void check_end(struct world *w)
 {
     struct final first;
@@ -496,7 +623,7 @@ void check_end(struct world *w)
     for (uint32_t i = 0; i < w->nodes; i++) {
         struct machine *m = w->machines[i];
         struct final f;
-        if (m->ruined) {
+        if (!takes_part(m)) {
             continue;
         }
         machine_call(m, read_final, &f);

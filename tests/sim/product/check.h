@@ -34,7 +34,14 @@ void check_applied(struct machine *m, const struct ledger_result *result);
 /* All has healed and is quiet: all nodes must be equal. */
 void check_end(struct world *w);
 
-/* The highest index that is known to be committed. */
-uint64_t check_committed(const struct world *w);
+/* All nodes are there, level and as the table wishes; or what is not well. */
+bool check_is_well(const struct world *w, struct errtext *ret);
+
+/* The last configuration that is known to be committed: bit id - 1. */
+uint32_t check_voters(const struct world *w);
+uint32_t check_members(const struct world *w);
+
+/* The machine has an empty disk: nothing is expected to be there. */
+void check_wiped(struct machine *m);
 
 #endif

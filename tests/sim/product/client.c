@@ -371,7 +371,7 @@ static void on_end(void *ctx, const struct rpc_result *r)
 
 static void ask(struct client *c, enum asking asking, const char *path, struct buf *message)
 {
-    const struct rpc_handler handler = {c, on_message, on_end};
+    const struct rpc_handler handler = {c, on_message, on_end, false};
     bool patient = asking == ASKING_SUBMIT && random_of(c, 6) == 0;
     uint64_t timeout_ns = asking == ASKING_WATCH ? 3 * NS_PER_S + NS_PER_MS * random_of(c, 4000)
                           : patient              ? 40 * NS_PER_S

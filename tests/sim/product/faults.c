@@ -6,22 +6,26 @@
 #include "base/mem.h"
 #include "base/require.h"
 #include "tests/sim/product/machine.h"
+#include "tests/sim/product/officer.h"
 
 #define TICK_NS (50 * NS_PER_MS)
 
 /* How often in a million ticks of 50 ms, at most. */
 static const uint32_t MOST[FAULT_COUNT] = {
-    [FAULT_DELAY] = 20000,                              /* a frame, not a tick */
-    [FAULT_RESET] = 40000,                              /**/
-    [FAULT_PARTITION] = 15000, [FAULT_KILL] = 20000,    /**/
-    [FAULT_POWER] = 15000,                              /**/
-    [FAULT_PAUSE] = 15000,                              /**/
-    [FAULT_CLOCK] = 15000,                              /**/
-    [FAULT_SLOW_DISK] = 15000, [FAULT_BAD_DISK] = 8000, /**/
-    [FAULT_FULL_DISK] = 6000,                           /**/
-    [FAULT_ROT] = 2000,                                 /**/
-    [FAULT_STOP] = 8000,                                /**/
-    [FAULT_LOST_CALL] = 50000,                          /* a call, not a tick */
+    [FAULT_DELAY] = 20000,                                 /* a frame, not a tick */
+    [FAULT_RESET] = 40000,                                 /**/
+    [FAULT_PARTITION] = 15000, [FAULT_KILL] = 20000,       /**/
+    [FAULT_POWER] = 15000,                                 /**/
+    [FAULT_PAUSE] = 15000,                                 /**/
+    [FAULT_CLOCK] = 15000,                                 /**/
+    [FAULT_SLOW_DISK] = 15000, [FAULT_BAD_DISK] = 8000,    /**/
+    [FAULT_FULL_DISK] = 6000,                              /**/
+    [FAULT_ROT] = 2000,                                    /**/
+    [FAULT_STOP] = 8000,                                   /**/
+    [FAULT_LOST_CALL] = 50000,                             /* a call, not a tick */
+    [FAULT_MEMBER] = 1000000,  [FAULT_TRANSFER] = 1000000, /* the officer's pace */
+    [FAULT_WIPE] = 2500,                                   /**/
+    [FAULT_BAD_STATE] = 8000,                              /**/
 };
 
 const char *fault_name(enum sim_fault fault)
@@ -41,7 +45,7 @@ static _Noreturn void no_such(const char *what, const char *name)
     for (enum sim_fault f = 0; f < FAULT_COUNT; f++) {
         fprintf(stderr, " %s", fault_name(f));
     }
-    fprintf(stderr, "; profiles: general calm network disks crashes\n");
+    fprintf(stderr, "; profiles: general calm network disks crashes members\n");
     exit(2);
 }
 
@@ -73,8 +77,9 @@ uint32_t faults_profile(const char *name)
     } PROFILES[] = {
         {"calm", ""},
         {"network", "delay,reset,partition,lost-call,pause"},
-        {"disks", "power,slow-disk,bad-disk,full-disk,rot,kill"},
+        {"disks", "power,slow-disk,bad-disk,full-disk,rot,kill,bad-state,wipe"},
         {"crashes", "kill,power,stop,pause"},
+        {"members", "member,transfer,wipe,kill,power,partition,reset,stop"},
     };
     if (strcmp(name, "general") == 0) {
         return 0;
@@ -101,7 +106,7 @@ static uint64_t ms_up_to(struct world *w, uint64_t ms)
 
 struct mend {
     struct happening event;
-    uint64_t pairs; /* bit from * SIM_NODES_MAX + to */
+    uint32_t blocked[SIM_NODES_MAX]; /* from, by bit: to */
 };
 
 static void drop_mend(struct happening *event)
@@ -109,11 +114,11 @@ static void drop_mend(struct happening *event)
     free(event);
 }
 
-static void block_pairs(struct world *w, uint64_t pairs, bool blocked)
+static void block_pairs(struct world *w, const struct mend *mend, bool blocked)
 {
     for (uint32_t a = 0; a < w->nodes; a++) {
         for (uint32_t b = 0; b < w->nodes; b++) {
-            if ((pairs >> (a * SIM_NODES_MAX + b) & 1) != 0) {
+            if ((mend->blocked[a] >> b & 1) != 0) {
                 seam_peer_block(w, a, b, blocked);
             }
         }
@@ -123,28 +128,28 @@ static void block_pairs(struct world *w, uint64_t pairs, bool blocked)
 static void on_mend(struct happening *event)
 {
     struct mend *mend = (struct mend *)event;
-    block_pairs(event->world, mend->pairs, false);
+    block_pairs(event->world, mend, false);
     free(mend);
 }
 
 static void partition(struct world *w)
 {
-    uint64_t pairs = 0;
     uint64_t side = draw(&w->random);
     bool one_way = draw_below(&w->random, 3) == 0;
+    struct mend *mend = mem_new(1, sizeof *mend);
+    *mend = (struct mend){.event = {.run = on_mend, .drop = drop_mend}};
     for (uint32_t a = 0; a < w->nodes; a++) {
         for (uint32_t b = 0; b < w->nodes; b++) {
             bool here = (side >> a & 1) != 0;
             bool there = (side >> b & 1) != 0;
             if (one_way ? here && !there : here != there) {
-                pairs |= UINT64_C(1) << (a * SIM_NODES_MAX + b);
+                mend->blocked[a] |= UINT32_C(1) << b;
             }
         }
     }
-    trace(w, "partition %llx%s", (unsigned long long)pairs, one_way ? ", one way" : "");
-    block_pairs(w, pairs, true);
-    struct mend *mend = mem_new(1, sizeof *mend);
-    *mend = (struct mend){.event = {.run = on_mend, .drop = drop_mend}, .pairs = pairs};
+    trace(w, "partition %llx%s", (unsigned long long)(side & ((1u << w->nodes) - 1)),
+          one_way ? ", one way" : "");
+    block_pairs(w, mend, true);
     world_after(w, &mend->event, ms_up_to(w, draw_below(&w->random, 4) == 0 ? 15000 : 3000));
     w->counts.partitions++;
 }
@@ -167,11 +172,7 @@ static void kill_some(struct world *w, bool power)
 static void rot_some(struct world *w)
 {
     struct machine *m = any(w);
-    uint32_t rotten = 0;
-    for (uint32_t i = 0; i < w->nodes; i++) {
-        rotten += w->machines[i]->rotten;
-    }
-    if (rotten >= (w->nodes - 1) / 2) {
+    if (m->gone || !officer_may_lose(w, m)) {
         return; /* more than a minority may not lose what they have */
     }
     const char *oldest = NULL;
@@ -214,6 +215,7 @@ static void slow_disk(struct world *w)
     } else {
         m->sync_ns = ms_up_to(w, 60);
     }
+    w->counts.slow_disks++;
     trace(w, "%llu: its disk is slow", (unsigned long long)m->id);
 }
 
@@ -251,6 +253,25 @@ static void fail_disk(struct world *w)
         disk_arm(&m->disk, DISK_FAULT_EIO, 1 + draw_below(&w->random, 6));
         m->disk_hurt = true;
         w->counts.bad_disks++;
+    }
+}
+
+static void fail_state(struct world *w)
+{
+    struct machine *m = any(w);
+    if (m->up) {
+        trace(w, "%llu: a call to its state will fail", (unsigned long long)m->id);
+        m->kv_fault_reads = draw_below(&w->random, 3) == 0;
+        m->kv_fault = 1 + draw_below(&w->random, m->kv_fault_reads ? 400 : 20);
+    }
+}
+
+static void wipe(struct world *w)
+{
+    struct machine *m = any(w);
+    bool there = !m->gone && !m->ruined && !m->wiped && (!m->joins || m->joined);
+    if (there && officer_may_lose(w, m)) {
+        machine_wipe(m);
     }
 }
 
@@ -302,7 +323,15 @@ static void happen(struct world *w, enum sim_fault fault)
         w->counts.stops++;
         machine_stop(any(w));
         break;
+    case FAULT_WIPE:
+        wipe(w);
+        break;
+    case FAULT_BAD_STATE:
+        fail_state(w);
+        break;
     case FAULT_LOST_CALL: /* seam_grpc.c */
+    case FAULT_MEMBER:    /* officer.c */
+    case FAULT_TRANSFER:
     case FAULT_COUNT:
         break;
     }
@@ -318,7 +347,8 @@ static void on_tick(struct happening *event)
         return;
     }
     for (enum sim_fault f = 0; f < FAULT_COUNT; f++) {
-        if (draw_chance(&w->random, w->chance[f])) {
+        bool own = f == FAULT_MEMBER || f == FAULT_TRANSFER; /* officer.c */
+        if (!own && draw_chance(&w->random, w->chance[f])) {
             happen(w, f);
         }
     }
@@ -355,6 +385,7 @@ void faults_heal(struct world *w)
         m->stalled_until_ns = m->full_until_ns = m->paused_until_ns = 0;
         m->sync_ns = NS_PER_MS;
         m->fuse = 0;
+        m->kv_fault = 0;
         if (!m->rotten) {
             m->disk.fault = DISK_FAULT_NONE;
         }

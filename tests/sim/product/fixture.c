@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/require.h"
 #include "crypto/cert.h"
@@ -21,10 +22,11 @@ enum { ARENA_BYTES = 256 << 20, TEXT_BYTES = 256 };
 
 #define DAY_S INT64_C(86400)
 #define NEVER_S (INT64_C(3650) * DAY_S)
+#define CERT_FROM_S ((int64_t)(SIM_EPOCH_NS / NS_PER_S) - DAY_S)
 
 struct fixture {
     uint32_t nodes;
-    char dir[128], genesis_path[160], signatures_path[160];
+    char dir[128], genesis_path[160], signatures_path[160], bootstrap_path[160];
     struct arena arena; /* of everything below */
     uint8_t ledger_id[32];
     struct sign_key *office, *teller;
@@ -32,6 +34,8 @@ struct fixture {
     struct rules_program *transfer, *clock;
     struct request **requests; /* owned; NULL: not needed yet */
     uint64_t request_count;
+    struct map members; /* by number: owned requests for changes of the nodes */
+    struct node_entry entries[SIM_NODES_MAX]; /* the founders, and who may join */
 };
 
 static void must(err e, const struct errtext *why)
@@ -55,6 +59,17 @@ const char *fixture_genesis_path(const struct fixture *f)
 const char *fixture_signatures_path(const struct fixture *f)
 {
     return f->signatures_path;
+}
+
+const char *fixture_bootstrap_path(const struct fixture *f)
+{
+    return f->bootstrap_path;
+}
+
+const struct node_entry *fixture_node(const struct fixture *f, uint64_t id)
+{
+    require(id >= 1 && id <= SIM_NODES_MAX);
+    return &f->entries[id - 1];
 }
 
 const char *fixture_wallet(uint32_t wallet)
@@ -116,66 +131,98 @@ static struct cert *ca_make(const char *institution, const struct cert_key *key,
     }
 }
 
-/* The institution's CA and its node's certificate, in files. */
-static void certify(struct fixture *f, uint32_t number, struct institution *ret,
-                    struct node_entry *ret_node)
+/* The CA of an institution, while the fixture is made. */
+struct authority {
+    struct cert_key *key;
+    struct cert *cert;
+};
+
+static struct authority authorise(struct fixture *f, struct institution *ret)
 {
-    struct errtext why = {""};
-    const int64_t from_s = (int64_t)(SIM_EPOCH_NS / NS_PER_S) - DAY_S;
-    struct cert_key *ca_key = cert_key_generate();
-    struct cert_key *node_key = cert_key_generate();
-    struct cert *leaf = NULL;
-    struct identity id = {.kind = IDENTITY_NODE};
+    char name[32];
     struct buf der;
-    snprintf(id.origin, sizeof id.origin, "%s", FIXTURE_ORIGIN);
-    snprintf(id.institution, sizeof id.institution, "inst%u", number + 1);
-    snprintf(id.name, sizeof id.name, "one");
+    struct authority ca = {.key = cert_key_generate()};
+    snprintf(name, sizeof name, "%.*s", (int)ret->name.size, (const char *)ret->name.data);
     buf_init(&der, CERT_BYTES_MAX);
-    struct cert *ca = ca_make(id.institution, ca_key, from_s, &der);
-    static const char *const ADDRESSES[] = {"127.0.0.1"};
-    const struct cert_spec spec = {.identity = &id,
-                                   .addresses = ADDRESSES,
-                                   .address_count = 1,
-                                   .not_before_s = from_s,
-                                   .not_after_s = from_s + NEVER_S};
-    must(cert_issue(&spec, (struct cert_issuer){ca, ca_key}, node_key, &leaf, &why), &why);
-    must(cert_write(leaf, arena_printf(&f->arena, "%s/crt%u", f->dir, number + 1), &why), &why);
-    must(cert_key_write(node_key, arena_printf(&f->arena, "%s/key%u", f->dir, number + 1), &why),
-         &why);
+    ca.cert = ca_make(name, ca.key, CERT_FROM_S, &der);
     ret->ca_certs = arena_new(&f->arena, 1, sizeof(struct bytes));
     ret->ca_certs[0] = arena_copy(&f->arena, buf_bytes(&der));
     ret->ca_cert_count = 1;
-    uint8_t *spki = arena_new(&f->arena, 1, CERT_SPKI_SIZE);
-    cert_key_spki(node_key, spki);
-    ret_node->transport_key = bytes_of(spki, CERT_SPKI_SIZE);
     buf_done(&der);
-    cert_free(leaf);
-    cert_free(ca);
-    cert_key_free(node_key);
-    cert_key_free(ca_key);
+    return ca;
 }
 
-static void institute(struct fixture *f, uint32_t number, struct institution *ret,
-                      struct node_entry *ret_node)
+void fixture_certificate_path(const struct fixture *f, uint64_t id, uint32_t institution, char *ret,
+                              size_t size)
+{
+    snprintf(ret, size, "%s/crt%llu-%u", f->dir, (unsigned long long)id, institution);
+}
+
+/* A node's certificates, in files: one by each institution's CA. */
+static void certify(struct fixture *f, const struct authority authorities[], struct node_entry *row,
+                    const struct cert_key *node_key)
+{
+    static const char *const ADDRESSES[] = {"127.0.0.1"};
+    struct errtext why = {""};
+    for (uint32_t i = 0; i < f->nodes; i++) {
+        struct cert *leaf = NULL;
+        char path[256];
+        struct identity id = {.kind = IDENTITY_NODE};
+        snprintf(id.origin, sizeof id.origin, "%s", FIXTURE_ORIGIN);
+        snprintf(id.institution, sizeof id.institution, "inst%u", i + 1);
+        snprintf(id.name, sizeof id.name, "%.*s", (int)row->name.size,
+                 (const char *)row->name.data);
+        const struct cert_spec spec = {.identity = &id,
+                                       .addresses = ADDRESSES,
+                                       .address_count = 1,
+                                       .not_before_s = CERT_FROM_S,
+                                       .not_after_s = CERT_FROM_S + NEVER_S};
+        must(cert_issue(&spec, (struct cert_issuer){authorities[i].cert, authorities[i].key},
+                        node_key, &leaf, &why),
+             &why);
+        fixture_certificate_path(f, row->id, i + 1, path, sizeof path);
+        must(cert_write(leaf, path, &why), &why);
+        cert_free(leaf);
+    }
+}
+
+static void institute(struct fixture *f, uint32_t number, struct institution *ret)
 {
     struct arena *a = &f->arena;
-    struct bytes name = bytes_text(arena_printf(a, "inst%u", number + 1));
     struct sign_key *govern = key_of((uint8_t)(0x10 + number));
     struct sign_key *officer = key_of((uint8_t)(0x20 + number));
-    *ret = (struct institution){.name = name, .governance_key_count = 1, .officer_count = 1};
+    *ret = (struct institution){.name = bytes_text(arena_printf(a, "inst%u", number + 1)),
+                                .governance_key_count = 1,
+                                .officer_count = 1};
     ret->governance_keys = arena_new(a, 1, 32);
     sign_key_public(govern, ret->governance_keys[0]);
     ret->officers = arena_new(a, 1, sizeof(struct officer));
     ret->officers[0].name = bytes_text("anne");
     sign_key_public(officer, ret->officers[0].key);
-    *ret_node = (struct node_entry){.id = number + 1, .institution = name};
-    ret_node->name = bytes_text("one");
-    ret_node->peer_address = bytes_text(arena_printf(a, "node%u.example:7002", number + 1));
-    ret_node->client_address = bytes_text(arena_printf(a, "node%u.example:7001", number + 1));
-    memset(ret_node->head_key, (int)(0x40 + number), sizeof ret_node->head_key);
-    certify(f, number, ret, ret_node);
     sign_key_free(govern);
     sign_key_free(officer);
+}
+
+static void equip(struct fixture *f, uint32_t number, const struct authority authorities[])
+{
+    struct errtext why = {""};
+    struct arena *a = &f->arena;
+    struct cert_key *key = cert_key_generate();
+    struct node_entry *row = &f->entries[number];
+    *row = (struct node_entry){
+        .id = number + 1,
+        .institution = bytes_text(arena_printf(a, "inst%u", number % f->nodes + 1)),
+        .name = bytes_text(arena_printf(a, "n%u", number + 1)),
+        .peer_address = bytes_text(arena_printf(a, "node%u.example:7002", number + 1)),
+        .client_address = bytes_text(arena_printf(a, "node%u.example:7001", number + 1)),
+    };
+    memset(row->head_key, (int)(0x40 + number), sizeof row->head_key);
+    uint8_t *spki = arena_new(a, 1, CERT_SPKI_SIZE);
+    cert_key_spki(key, spki);
+    row->transport_key = bytes_of(spki, CERT_SPKI_SIZE);
+    must(cert_key_write(key, arena_printf(a, "%s/key%u", f->dir, number + 1), &why), &why);
+    certify(f, authorities, row, key);
+    cert_key_free(key);
 }
 
 static void register_party(struct fixture *f, struct party_entry *ret, const char *name,
@@ -215,11 +262,20 @@ static void found(struct fixture *f, struct bytes contracts[2])
 {
     struct errtext why = {""};
     struct bytes measures[] = {bytes_text("measure EUR to 0.01")};
-    struct institution institutions[SIM_NODES_MAX];
-    struct node_entry nodes[SIM_NODES_MAX];
+    struct institution institutions[SIM_FOUNDERS_MAX];
+    struct authority authorities[SIM_FOUNDERS_MAX];
+    struct node_entry nodes[SIM_FOUNDERS_MAX];
     struct party_entry parties[2];
     for (uint32_t i = 0; i < f->nodes; i++) {
-        institute(f, i, &institutions[i], &nodes[i]);
+        institute(f, i, &institutions[i]);
+        authorities[i] = authorise(f, &institutions[i]);
+    }
+    for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
+        equip(f, i, authorities);
+    }
+    for (uint32_t i = 0; i < f->nodes; i++) {
+        cert_free(authorities[i].cert);
+        cert_key_free(authorities[i].key);
     }
     register_party(f, &parties[0], "pmo.roquefort", f->office);
     register_party(f, &parties[1], "teller", f->teller);
@@ -242,6 +298,7 @@ static void found(struct fixture *f, struct bytes contracts[2])
     };
     struct buf wire;
     buf_init(&wire, GENESIS_BYTES_MAX);
+    memcpy(nodes, f->entries, f->nodes * sizeof nodes[0]);
     genesis_sort(&g);
     genesis_encode(&g, &wire);
     require(!wire.overflow);
@@ -276,6 +333,8 @@ struct fixture *fixture_new(uint32_t nodes)
     require(mkdtemp(f->dir) != NULL);
     snprintf(f->genesis_path, sizeof f->genesis_path, "%s/genesis.bin", f->dir);
     snprintf(f->signatures_path, sizeof f->signatures_path, "%s/genesis.sig", f->dir);
+    snprintf(f->bootstrap_path, sizeof f->bootstrap_path, "%s/bootstrap", f->dir);
+    map_init(&f->members, 3, 4);
     f->office = key_of(1);
     f->teller = key_of(2);
     f->registry = rules_registry_default();
@@ -287,13 +346,28 @@ struct fixture *fixture_new(uint32_t nodes)
     return f;
 }
 
+static void free_members(struct fixture *f)
+{
+    struct bytes key;
+    void *r = NULL;
+    for (size_t at = 0; map_next(&f->members, &at, &key, &r);) {
+        free(r);
+    }
+    map_done(&f->members);
+}
+
 void fixture_free(struct fixture *f)
 {
     if (f == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < f->nodes; i++) {
-        unlink(arena_printf(&f->arena, "%s/crt%u", f->dir, i + 1));
+    unlink(f->bootstrap_path);
+    for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
+        for (uint32_t k = 1; k <= f->nodes; k++) {
+            char path[256];
+            fixture_certificate_path(f, i + 1, k, path, sizeof path);
+            unlink(path);
+        }
         unlink(arena_printf(&f->arena, "%s/key%u", f->dir, i + 1));
     }
     unlink(f->genesis_path);
@@ -303,6 +377,7 @@ void fixture_free(struct fixture *f)
         free(f->requests[i]);
     }
     free(f->requests);
+    free_members(f);
     rules_program_free(f->transfer);
     rules_program_free(f->clock);
     rules_registry_free(f->registry);
@@ -325,13 +400,18 @@ uint64_t request_number(const uint8_t id[16])
 
 static void describe(struct request *r, uint64_t number)
 {
+    static const char *const PARTIES[] = {"pmo.roquefort", "teller", "ledger.inst1.anne",
+                                          "ledger.inst1", "ledger.inst1"};
     uint64_t random = number + 77;
     for (size_t i = 0; i < 8; i++) {
         r->id[i] = (uint8_t)(number >> (8 * (7 - i)));
         r->id[8 + i] = 0x5a;
     }
-    static const char *const PARTIES[] = {"pmo.roquefort", "teller", "ledger.inst1.anne",
-                                          "ledger.inst1"};
+    if (number >= MEMBER_NUMBERS) {
+        r->kind = REQUEST_MEMBER;
+        r->party = PARTIES[r->kind];
+        return;
+    }
     uint64_t what = draw_below(&random, 128);
     r->kind = what == 0   ? REQUEST_DEPLOY
               : what <= 3 ? REQUEST_PARTY
@@ -379,6 +459,24 @@ static void encode_wake(struct fixture *f, uint64_t number, struct buf *ret)
     must(rules_args_from_json(f->clock, bytes_text("wake"), bytes_text(json), ret, &why), &why);
 }
 
+static void encode_member(struct fixture *f, uint64_t number, struct buf *ret)
+{
+    struct member_deed deed = member_deed_of(number);
+    const struct node_entry *fresh = &f->entries[deed.fresh == 0 ? 0 : deed.fresh - 1];
+    if (deed.what == MEMBER_ADD) {
+        rules_args_put_text(ret, "institution", fresh->institution);
+    } else {
+        rules_args_put_int(ret, "node", (int64_t)deed.node);
+    }
+    if (deed.fresh != 0) {
+        rules_args_put_text(ret, "name", fresh->name);
+        rules_args_put_text(ret, "peer", fresh->peer_address);
+        rules_args_put_text(ret, "client", fresh->client_address);
+        rules_args_put_octets(ret, "transport_key", fresh->transport_key);
+        rules_args_put_octets(ret, "head_key", bytes_of(fresh->head_key, sizeof fresh->head_key));
+    }
+}
+
 static void encode_args(struct fixture *f, const struct request *r, struct buf *ret)
 {
     uint64_t number = request_number(r->id);
@@ -401,6 +499,9 @@ static void encode_args(struct fixture *f, const struct request *r, struct buf *
     case REQUEST_DEPLOY:
         snprintf(text, sizeof text, EXTRA, (unsigned long long)number);
         rules_args_put_text(ret, "text", bytes_text(text));
+        break;
+    case REQUEST_MEMBER:
+        encode_member(f, number, ret);
         break;
     }
 }
@@ -430,7 +531,7 @@ static struct bytes sign_body(struct fixture *f, struct sign_key *const keys[], 
 static struct bytes sign_request(struct fixture *f, enum request_kind kind, struct bytes body)
 {
     struct sign_key *keys[SIGNATURES_MAX];
-    uint32_t count = kind == REQUEST_DEPLOY ? f->nodes / 2 + 1 : 1;
+    uint32_t count = kind == REQUEST_PARTY ? 1 : f->nodes / 2 + 1;
     switch (kind) {
     case REQUEST_PAY:
         return sign_body(f, &f->office, 1, body);
@@ -438,10 +539,11 @@ static struct bytes sign_request(struct fixture *f, enum request_kind kind, stru
         return sign_body(f, &f->teller, 1, body);
     case REQUEST_PARTY:
     case REQUEST_DEPLOY:
+    case REQUEST_MEMBER:
         break;
     }
     for (uint32_t i = 0; i < count; i++) {
-        keys[i] = key_of((uint8_t)((kind == REQUEST_DEPLOY ? 0x10 : 0x20) + i));
+        keys[i] = key_of((uint8_t)((kind == REQUEST_PARTY ? 0x20 : 0x10) + i));
     }
     struct bytes envelope = sign_body(f, keys, count, body);
     for (uint32_t i = 0; i < count; i++) {
@@ -452,8 +554,12 @@ static struct bytes sign_request(struct fixture *f, enum request_kind kind, stru
 
 static struct request *make(struct fixture *f, uint64_t number)
 {
-    static const char *const CONTRACTS[] = {"transfer.roquefort", "test.clock", "ledger", "ledger"};
+    static const char *const CONTRACTS[] = {"transfer.roquefort", "test.clock", "ledger", "ledger",
+                                            "ledger"};
     static const char *const NAMES[] = {"pay", "wake", "party_add", "contract_deploy"};
+    static const char *const DEEDS[] = {"node_add", "node_promote", "node_demote", "node_remove",
+                                        "node_replace"};
+    bool member = number >= MEMBER_NUMBERS;
     struct request *r = mem_new(1, sizeof *r);
     struct buf args;
     struct buf bytes;
@@ -461,9 +567,10 @@ static struct request *make(struct fixture *f, uint64_t number)
     buf_init(&args, ARGS_BYTES_MAX);
     buf_init(&bytes, BODY_BYTES_MAX);
     encode_args(f, r, &args);
-    struct event event = {.contract = bytes_text(CONTRACTS[r->kind]),
-                          .action = bytes_text(NAMES[r->kind]),
-                          .args = buf_bytes(&args)};
+    struct event event = {
+        .contract = bytes_text(CONTRACTS[r->kind]),
+        .action = bytes_text(member ? DEEDS[member_deed_of(number).what] : NAMES[r->kind]),
+        .args = buf_bytes(&args)};
     struct body body = {.not_after_ns = r->not_after_ns,
                         .events = &event,
                         .event_count = 1,
@@ -479,8 +586,38 @@ static struct request *make(struct fixture *f, uint64_t number)
     return r;
 }
 
+uint64_t member_number(struct member_deed deed)
+{
+    require(deed.node < 256 && deed.fresh < 256 && deed.serial < 256);
+    return MEMBER_NUMBERS | (uint64_t)deed.what << 24 | deed.node << 16 | deed.fresh << 8 |
+           deed.serial;
+}
+
+struct member_deed member_deed_of(uint64_t number)
+{
+    require(number >= MEMBER_NUMBERS);
+    return (struct member_deed){.what = (enum member_what)(number >> 24 & 0xff),
+                                .node = number >> 16 & 0xff,
+                                .fresh = number >> 8 & 0xff,
+                                .serial = number & 0xff};
+}
+
+static const struct request *member_request(struct fixture *f, uint64_t number)
+{
+    struct bytes key = bytes_of((const uint8_t *)&number, sizeof number);
+    struct request *r = map_get(&f->members, key);
+    if (r == NULL) {
+        r = make(f, number);
+        map_put(&f->members, key, r);
+    }
+    return r;
+}
+
 const struct request *fixture_request(struct fixture *f, uint64_t number)
 {
+    if (number >= MEMBER_NUMBERS) {
+        return member_request(f, number);
+    }
     if (number >= f->request_count) {
         uint64_t count = number + 256;
         f->requests = mem_resize(f->requests, count, sizeof *f->requests);

@@ -7,10 +7,12 @@
 
 #include "base/mem.h"
 #include "base/require.h"
+#include "proto/genesis.h"
 #include "server/node.h"
 #include "tests/sim/product/check.h"
 #include "tests/sim/product/edge.h"
 #include "tests/sim/product/fixture.h"
+#include "tests/sim/product/officer.h"
 
 enum { CONFIG_ELECTION_MS = 1000, CONFIG_HEARTBEAT_MS = 100 };
 
@@ -213,6 +215,31 @@ void machine_crash(struct machine *m, bool power)
     }
 }
 
+static char *path_of(const char *format, const char *dir, uint64_t id)
+{
+    char path[512];
+    /* Formats are those of start_config below. */
+    snprintf(path, sizeof path, "%s/%s%llu", dir, format, (unsigned long long)id);
+    return mem_text(path);
+}
+
+void machine_wipe(struct machine *m)
+{
+    struct world *w = m->world;
+    machine_crash(m, true);
+    trace(w, "%llu gets an empty disk", (unsigned long long)m->id);
+    disk_done(&m->disk);
+    disk_init(&m->disk, draw(&w->random_member));
+    kv_disk_free(m->kv_disk);
+    m->kv_disk = kv_disk_new();
+    char *data = path_of("data", "/machine", m->id);
+    disk_make(&m->disk, data);
+    free(data);
+    m->wiped = true;
+    w->counts.wipes++;
+    check_wiped(m);
+}
+
 void machine_stop(struct machine *m)
 {
     if (m->up) {
@@ -229,6 +256,23 @@ void machine_after_call(struct machine *m)
     }
 }
 
+/* The node says that it has no part in the ledger any more. */
+static void takes_no_part(struct machine *m, const char *why)
+{
+    struct world *w = m->world;
+    trace(w, "%llu takes no part: %s", (unsigned long long)m->id, why);
+    if (officer_wish(w, m->id) == LEDGER_WISH_REMOVED) {
+        w->counts.left += !m->gone;
+        m->gone = true;
+    } else if (m->wiped) {
+        w->counts.recognised++;
+        m->ruined = true;
+    } else {
+        violation(w, "node %llu says it was removed, and was not: %s", (unsigned long long)m->id,
+                  why);
+    }
+}
+
 /* The process ends by itself. */
 static void end_itself(struct machine *m, void *arg)
 {
@@ -236,8 +280,11 @@ static void end_itself(struct machine *m, void *arg)
     struct node *node = m->node;
     (void)arg;
     err e = node_run(node, &why);
-    if (failed(e)) {
+    if (err_is(e, ERR_DENIED)) {
+        takes_no_part(m, why.text);
+    } else if (failed(e)) {
         trace(m->world, "%llu stops itself: %s", (unsigned long long)m->id, why.text);
+        m->world->counts.disk_stops++;
         if (!m->disk_hurt) {
             violation(m->world, "node %llu stopped itself: %s", (unsigned long long)m->id,
                       why.text);
@@ -266,6 +313,9 @@ static void ended(struct machine *m)
     disk_process_death(&m->disk);
     kv_disk_crash(m->kv_disk, false, &m->world->random);
     check_gone(m);
+    if (m->ruined || (m->gone && draw_below(&m->world->random, 2) == 0)) {
+        return; /* one that was removed may be started again; it must not disturb */
+    }
     machine_start_after(m, NS_PER_MS * (10 + draw_below(&m->world->random, 2000)));
 }
 
@@ -356,28 +406,52 @@ void machine_turn_after(struct machine *m, uint64_t after_ns)
 
 /* ---- starting ---- */
 
-static char *path_of(const char *format, const char *dir, uint64_t id)
+static char *institution_of(const struct machine *m)
 {
-    char path[512];
-    /* Formats are those of start_config below. */
-    snprintf(path, sizeof path, "%s/%s%llu", dir, format, (unsigned long long)id);
+    char text[32];
+    snprintf(text, sizeof text, "inst%u", m->institution);
+    return mem_text(text);
+}
+
+static char *certificate_of(const struct machine *m)
+{
+    char path[256];
+    fixture_certificate_path(m->world->fixture, m->id, m->institution, path, sizeof path);
     return mem_text(path);
+}
+
+static char *text_of(struct bytes b)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.*s", (int)b.size, (const char *)b.data);
+    return mem_text(text);
+}
+
+/* The table that it joins with lies where its configuration says. */
+static void put_bootstrap(const struct machine *m)
+{
+    if (m->bootstrap != NULL) {
+        FILE *file = fopen(fixture_bootstrap_path(m->world->fixture), "w");
+        require(file != NULL);
+        require(fputs(m->bootstrap, file) >= 0);
+        require(fclose(file) == 0);
+    }
 }
 
 static void start_config(const struct machine *m, struct config *ret)
 {
     const struct fixture *f = m->world->fixture;
-    char text[64];
-    snprintf(text, sizeof text, "inst%llu", (unsigned long long)m->id);
+    const struct node_entry *row = fixture_node(f, m->id);
     *ret = (struct config){
-        .institution = mem_text(text),
-        .node = mem_text("one"),
+        .institution = institution_of(m),
+        .node = text_of(row->name),
+        .bootstrap = m->bootstrap == NULL ? NULL : mem_text(fixture_bootstrap_path(f)),
         .data = path_of("data", "/machine", m->id),
         .genesis = mem_text(fixture_genesis_path(f)),
         .genesis_signatures = mem_text(fixture_signatures_path(f)),
         .listen_client = mem_text("127.0.0.1:1"),
         .listen_peer = mem_text("127.0.0.1:2"),
-        .certificate = path_of("crt", fixture_dir(f), m->id),
+        .certificate = certificate_of(m),
         .private_key = path_of("key", fixture_dir(f), m->id),
         .election_timeout_ms = CONFIG_ELECTION_MS,
         .heartbeat_ms = CONFIG_HEARTBEAT_MS,
@@ -450,7 +524,9 @@ static void on_start(struct happening *event)
     m->turn_sequence++;
     m->disk_hurt = m->rotten || m->full_until_ns > m->world->now_ns;
     m->world->counts.restarts++;
+    m->kv_fault = 0;
     start_config(m, &o.config);
+    put_bootstrap(m);
     machine_call(m, open_node, &o);
     config_done(&o.config);
     if (m->dead) {
@@ -477,11 +553,13 @@ struct machine *machine_new(struct world *w, uint32_t number)
     m->world = w;
     m->number = number;
     m->id = number + 1;
+    m->institution = number % w->founders + 1;
     m->inputs_tail = &m->inputs;
     m->turn_at_ns = UINT64_MAX;
     m->sync_ns = NS_PER_MS;
-    m->mono_base_ns = NS_PER_S * (1 + draw_below(&w->random, 1000));
-    disk_init(&m->disk, draw(&w->random));
+    m->mono_base_ns =
+        NS_PER_S * (1 + draw_below(number < w->founders ? &w->random : &w->random_member, 1000));
+    disk_init(&m->disk, draw(number < w->founders ? &w->random : &w->random_member));
     m->kv_disk = kv_disk_new();
     char *data = path_of("data", "/machine", m->id);
     disk_make(&m->disk, data);
@@ -502,6 +580,7 @@ void machine_free(struct machine *m)
         m->up = false;
     }
     inputs_drop(m);
+    free(m->bootstrap);
     disk_done(&m->disk);
     kv_disk_free(m->kv_disk);
     free(m);

@@ -36,8 +36,9 @@ struct arrival {
 
 struct machine {
     struct world *world;
-    uint32_t number; /* 0, 1, ... */
-    uint64_t id;     /* Raft id of its node */
+    uint32_t number;      /* 0, 1, ... */
+    uint64_t id;          /* Raft id of its node */
+    uint32_t institution; /* 1, 2, ...: whose it is */
 
     /* hardware */
     struct disk disk;        /* of everything but the state's pairs */
@@ -51,6 +52,12 @@ struct machine {
     bool disk_hurt;         /* a fault of its disk may stop the process */
     bool rotten;            /* bits were flipped */
     bool ruined;            /* it will not come back */
+    bool wiped;             /* it came back under its old number with an empty disk */
+    bool gone;              /* its node was removed, and it has stopped for that */
+    bool joins, joined;     /* it did not found the network; it was level once */
+    char *bootstrap;        /* owned: the node table that it joins with */
+    uint64_t kv_fault;      /* calls to the state database until one fails; 0: none does */
+    bool kv_fault_reads;    /* calls that read, else those that write */
 
     /* process */
     struct node *node;
@@ -91,6 +98,9 @@ void machine_start_after(struct machine *m, uint64_t after_ns);
 
 /* The process is gone at once; with `power` what was not synced may be gone too. */
 void machine_crash(struct machine *m, bool power);
+
+/* Its disk is replaced by an empty one, and it starts again. */
+void machine_wipe(struct machine *m);
 
 /* SIGTERM. */
 void machine_stop(struct machine *m);

@@ -5,8 +5,10 @@
 
 #include "base/mem.h"
 #include "base/require.h"
+#include "tests/sim/product/officer.h"
 
 #define NO_REQUEST UINT64_MAX
+enum { MEMBERS_MAX = 1024 };
 
 struct level {
     uint64_t raft_index, time_ns, positions; /* records up to and with this block */
@@ -27,6 +29,11 @@ struct model {
     size_t slot_count, slot_capacity;
     struct fate *fates;
     size_t fate_capacity;
+    struct member_fate {
+        uint64_t number;
+        struct fate fate;
+    } members[MEMBERS_MAX]; /* changes of the nodes that were asked for */
+    size_t member_count;
     uint64_t next_request, floor;
 };
 
@@ -53,8 +60,24 @@ uint64_t model_next_request(struct model *model)
     return model->next_request++;
 }
 
+static struct fate *member_fate(struct model *model, uint64_t number)
+{
+    for (size_t i = model->member_count; i > 0; i--) {
+        if (model->members[i - 1].number == number) {
+            return &model->members[i - 1].fate;
+        }
+    }
+    require(model->member_count < MEMBERS_MAX);
+    struct member_fate *m = &model->members[model->member_count++];
+    *m = (struct member_fate){.number = number};
+    return &m->fate;
+}
+
 struct fate *model_fate(struct model *model, uint64_t number)
 {
+    if (number >= MEMBER_NUMBERS) {
+        return member_fate(model, number);
+    }
     if (number >= model->fate_capacity) {
         size_t capacity = (size_t)number + 1024;
         model->fates = mem_resize(model->fates, capacity, sizeof *model->fates);
@@ -114,7 +137,8 @@ static void record(struct model *model, uint64_t number, const struct ledger_app
         violation(w, "request %llu is recorded as another one", (unsigned long long)number);
     }
     bool fine = r->kind != REQUEST_PAY || r->debtor != r->creditor;
-    if (outcome->end != (fine ? LEDGER_ACCEPTED : LEDGER_REJECTED)) {
+    bool either = r->kind == REQUEST_MEMBER && outcome->end != LEDGER_FAULT;
+    if (!either && outcome->end != (fine ? LEDGER_ACCEPTED : LEDGER_REJECTED)) {
         violation(w, "request %llu ended with outcome %d, clause %.*s", (unsigned long long)number,
                   (int)outcome->end, (int)outcome->clause.size, (const char *)outcome->clause.data);
     }
@@ -144,8 +168,9 @@ static void check_void(struct model *model, uint64_t number, const struct ledger
     }
 }
 
-static void new_level(struct model *model, const struct ledger_result *r, uint64_t raft_index)
+static void new_level(struct machine *m, const struct ledger_result *r, uint64_t raft_index)
 {
+    struct model *model = m->world->model;
     if (model->level_count == model->level_capacity) {
         model->level_capacity *= 2;
         model->levels = mem_resize(model->levels, model->level_capacity, sizeof *model->levels);
@@ -178,6 +203,9 @@ static void new_level(struct model *model, const struct ledger_result *r, uint64
         }
     }
     model->level_count++;
+    if (r->nodes_changed) {
+        officer_table(m);
+    }
     model->world->counts.blocks++;
     model->world->counts.timers += r->timers;
 }
@@ -191,7 +219,7 @@ void model_applied(struct machine *m, const struct ledger_result *r, uint64_t ra
                   (unsigned long long)height, model->level_count - 1);
     }
     if (height == model->level_count) {
-        new_level(model, r, raft_index);
+        new_level(m, r, raft_index);
         return;
     }
     const struct level *level = &model->levels[height];

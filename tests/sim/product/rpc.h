@@ -26,6 +26,7 @@ struct rpc_handler {
     void (*on_message)(void *ctx, struct bytes message);
     /* Once, and last; the call is gone afterwards. */
     void (*on_end)(void *ctx, const struct rpc_result *result);
+    bool officer; /* by an officer's certificate, else by a client's */
 };
 
 /* Calls a method of the machine's node; the message is copied. The client gives up after

@@ -247,10 +247,11 @@ struct grpc_call *rpc_start(struct machine *m, const char *path, struct bytes me
         .timeout_ns = timeout_ns,
     };
     call->peer.has_identity = true;
-    call->peer.identity.kind = IDENTITY_CLIENT;
+    call->peer.identity.kind = handler->officer ? IDENTITY_OFFICER : IDENTITY_CLIENT;
     snprintf(call->peer.identity.origin, sizeof call->peer.identity.origin, "%s", FIXTURE_ORIGIN);
     snprintf(call->peer.identity.institution, sizeof call->peer.identity.institution, "inst1");
-    snprintf(call->peer.identity.name, sizeof call->peer.identity.name, "client");
+    snprintf(call->peer.identity.name, sizeof call->peer.identity.name,
+             handler->officer ? "anne" : "client");
     struct begin_event *e = mem_new(1, sizeof *e);
     *e = (struct begin_event){.event = {.run = on_begin_event, .drop = drop_begin},
                               .call = hold(call)};

@@ -42,6 +42,7 @@ struct kv_batch {
 };
 
 struct kv_iter {
+    struct machine *machine;
     struct store *store;
     struct pair *at; /* gives this one next; NULL: the end */
     struct buf lower, upper;
@@ -267,6 +268,19 @@ void kv_close(struct kv *kv)
     free(kv);
 }
 
+/* The next call of its kind that the disk refuses, and only that one. */
+static bool state_fails(struct machine *m, bool reads)
+{
+    if (m->dead || m->kv_fault == 0 || m->kv_fault_reads != reads || --m->kv_fault > 0) {
+        return false;
+    }
+    m->disk_hurt = true;
+    m->world->counts.bad_states++;
+    trace(m->world, "%llu: its state cannot be %s", (unsigned long long)m->id,
+          reads ? "read" : "written");
+    return true;
+}
+
 static void full_key(struct buf *b, size_t family, struct bytes key)
 {
     buf_init(b, (size_t)ROW_BYTES_MAX + 1);
@@ -277,6 +291,9 @@ static void full_key(struct buf *b, size_t family, struct bytes key)
 err kv_get(struct kv *kv, size_t family, struct bytes key, struct buf *ret, struct errtext *reterr)
 {
     struct buf full;
+    if (state_fails(kv->machine, true)) {
+        return err_fail(reterr, ERR_IO, "Input/output error");
+    }
     full_key(&full, family, key);
     const struct pair *p = store_find(kv->store, buf_bytes(&full));
     buf_done(&full);
@@ -412,7 +429,11 @@ err kv_commit(struct kv *kv, const struct kv_batch *b, bool sync, struct errtext
     bool acts = commit_begin(kv);
     if (acts && m->full_until_ns > m->world->now_ns) {
         m->disk_hurt = true;
+        m->world->counts.full_states++;
         return err_fail(reterr, ERR_FULL, "No space left on device");
+    }
+    if (acts && state_fails(m, false)) {
+        return err_fail(reterr, ERR_IO, "Input/output error");
     }
     journal_mark(kv->store);
     for (const struct write_op *op = b->first; op != NULL; op = op->next) {
@@ -468,6 +489,7 @@ static struct pair *or_null(struct store *s, struct pair *p)
 struct kv_iter *kv_iter_open(struct kv *kv, const struct kv_range *range)
 {
     struct kv_iter *it = mem_new(1, sizeof *it);
+    it->machine = kv->machine;
     it->store = kv->store;
     it->reverse = range->reverse;
     full_key(&it->lower, range->family, range->lower);
@@ -521,17 +543,19 @@ void kv_iter_seek(struct kv_iter *it, struct bytes key)
 
 err kv_iter_close(struct kv_iter *it, struct errtext *reterr)
 {
-    (void)reterr;
+    bool fails = state_fails(it->machine, true);
     buf_done(&it->lower);
     buf_done(&it->upper);
     free(it);
-    return err_ok();
+    return fails ? err_fail(reterr, ERR_IO, "Input/output error") : err_ok();
 }
 
 err kv_flush(struct kv *kv, struct errtext *reterr)
 {
-    (void)reterr;
     if (machine_acts(kv->machine)) {
+        if (state_fails(kv->machine, false)) {
+            return err_fail(reterr, ERR_IO, "Input/output error");
+        }
         journal_clear(kv->store);
     }
     return err_ok();

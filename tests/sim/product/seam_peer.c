@@ -142,7 +142,8 @@ static void dial_after(struct machine *m, uint32_t to, uint64_t after_ns)
 }
 
 /* Both sides of the wire from a to b hear that it is gone, each after its own time at most. */
-static void wire_break(struct world *w, uint32_t a, uint32_t b, uint64_t within_ns)
+static void wire_break(struct world *w, uint32_t a, uint32_t b, uint64_t within_ns,
+                       enum peer_reason reason)
 {
     struct wire *wire = &w->net->wires[a][b];
     if (!wire->up) {
@@ -150,11 +151,8 @@ static void wire_break(struct world *w, uint32_t a, uint32_t b, uint64_t within_
     }
     wire->up = false;
     wire_clear(w, wire);
-    struct wire_event e = {.what = WIRE_OUT_DOWN,
-                           .from = a,
-                           .to = b,
-                           .epoch = wire->epoch,
-                           .reason = PEER_REASON_CLOSED};
+    struct wire_event e = {
+        .what = WIRE_OUT_DOWN, .from = a, .to = b, .epoch = wire->epoch, .reason = reason};
     wire_after(w, &e, 1000 + draw_below(&w->random_net, within_ns));
     e.what = WIRE_IN_DOWN;
     wire_after(w, &e, 1000 + draw_below(&w->random_net, within_ns));
@@ -193,16 +191,20 @@ static void dial(struct world *w, const struct wire_event *e)
 {
     struct machine *from = w->machines[e->from];
     struct machine *to = w->machines[e->to];
-    if (!from->up || from->life != e->epoch || from->links == NULL || to == NULL) {
+    if (!from->up || from->life != e->epoch || from->links == NULL) {
         return;
     }
-    struct seam_peer *row = peer_of(from->links, to->id);
+    struct seam_peer *row = peer_of(from->links, e->to + 1);
     if (row == NULL || row->out_epoch != 0) {
         return;
     }
-    bool reached = to->up && to->links != NULL && to->paused_until_ns <= w->now_ns &&
+    bool reached = to != NULL && to->up && to->links != NULL && to->paused_until_ns <= w->now_ns &&
                    open_between(w->net, e->from, e->to);
     if (!reached || !admits(to->links, from->links) || !admits(from->links, to->links)) {
+        bool unknown = reached && peer_of(to->links, from->id) == NULL;
+        row->status.last_reason = unknown   ? PEER_REASON_UNKNOWN_NODE
+                                  : reached ? PEER_REASON_WRONG_KEY
+                                            : PEER_REASON_UNREACHABLE;
         row->refusals++;
         uint64_t most_ns = PEER_REDIAL_MIN_NS << (row->refusals < 5 ? row->refusals : 5);
         most_ns = most_ns < PEER_REDIAL_MAX_NS ? most_ns : PEER_REDIAL_MAX_NS;
@@ -292,8 +294,8 @@ static void on_wire(struct happening *event)
 
 void seam_peer_reset(struct world *w, uint32_t a, uint32_t b)
 {
-    wire_break(w, a, b, 5 * NS_PER_MS);
-    wire_break(w, b, a, 5 * NS_PER_MS);
+    wire_break(w, a, b, 5 * NS_PER_MS, PEER_REASON_CLOSED);
+    wire_break(w, b, a, 5 * NS_PER_MS, PEER_REASON_CLOSED);
 }
 
 void seam_peer_block(struct world *w, uint32_t from, uint32_t to, bool blocked)
@@ -327,8 +329,8 @@ void seam_peer_gone(struct machine *m, bool power)
             deliver(w, m->number, k);
         }
         uint64_t within_ns = power ? PEER_SILENCE_NS : 2 * NS_PER_MS;
-        wire_break(w, m->number, k, within_ns);
-        wire_break(w, k, m->number, within_ns);
+        wire_break(w, m->number, k, within_ns, PEER_REASON_CLOSED);
+        wire_break(w, k, m->number, within_ns, PEER_REASON_CLOSED);
     }
 }
 
@@ -413,7 +415,10 @@ static void forget_absent(struct peer_links *links, const struct peer_node nodes
             stays = stays || nodes[k].id == peer->id;
         }
         if (!stays) {
-            seam_peer_reset(links->machine->world, links->machine->number, (uint32_t)peer->id - 1);
+            struct world *w = links->machine->world;
+            uint32_t other = (uint32_t)peer->id - 1;
+            wire_break(w, links->machine->number, other, 5 * NS_PER_MS, PEER_REASON_REMOVED);
+            wire_break(w, other, links->machine->number, 5 * NS_PER_MS, PEER_REASON_REMOVED);
             *peer = links->peers[--links->count];
         }
     }
@@ -439,7 +444,7 @@ err peer_links_set_nodes(struct peer_links *links, const struct peer_node nodes[
         }
         memcpy(peer->keys, nodes[i].keys, sizeof peer->keys);
         peer->key_count = nodes[i].key_count;
-        if (fresh && nodes[i].id <= m->world->nodes) {
+        if (fresh) {
             dial_after(m, (uint32_t)nodes[i].id - 1,
                        NS_PER_MS + draw_below(&m->world->random_net, 20 * NS_PER_MS));
         }

@@ -8,6 +8,7 @@
 #include "tests/sim/product/client.h"
 #include "tests/sim/product/faults.h"
 #include "tests/sim/product/model.h"
+#include "tests/sim/product/officer.h"
 #include "tests/sim/product/seeds.h"
 #ifdef SIM_PLANTED
 #include "tests/sim/product/bugs.h"
@@ -43,33 +44,27 @@ static const char HELP[] =
 
 /* ---- one history ---- */
 
-static bool is_quiet(const struct world *w)
+static bool is_well(const struct world *w, struct errtext *ret)
 {
     for (uint32_t i = 0; i < w->client_count; i++) {
         if (!client_is_idle(w->clients[i])) {
+            snprintf(ret->text, sizeof ret->text, "client %u waits", i);
             return false;
         }
     }
-    for (uint32_t i = 0; i < w->nodes; i++) {
-        const struct machine *m = w->machines[i];
-        bool level = m->ruined || (m->up && m->ledger != NULL && m->node != NULL &&
-                                   ledger_head(m->ledger).height == model_height(w->model));
-        if (!level) {
-            return false;
-        }
-    }
-    return true;
+    return check_is_well(w, ret);
 }
 
 static void heal(struct world *w)
 {
     uint64_t until_ns = w->now_ns + HEAL_NS;
+    struct errtext why = {""};
     trace(w, "everything heals");
     faults_heal(w);
-    for (uint64_t i = 1; i % QUIET_EVERY != 0 || !is_quiet(w); i++) {
+    for (uint64_t i = 1; i % QUIET_EVERY != 0 || !is_well(w, &why); i++) {
         if (!world_step(w) || w->now_ns > until_ns) {
-            violation(w, "not well %llu s after everything has healed",
-                      (unsigned long long)(HEAL_NS / NS_PER_S));
+            violation(w, "not well %llu s after everything has healed: %s",
+                      (unsigned long long)(HEAL_NS / NS_PER_S), why.text);
         }
     }
 }
@@ -83,22 +78,39 @@ static void take_down(struct world *w)
     for (uint32_t i = 0; i < w->client_count; i++) {
         client_free(w->clients[i]);
     }
+    officer_free(w->officer);
     seam_net_free(w);
     checker_free(w->checker);
     model_free(w->model);
 }
 
-static void history(const struct options *o, struct fixture *fixtures[], struct counts *sum)
+/* How often, and in how many histories. */
+struct tally {
+    struct counts times, histories;
+};
+
+static void add_counts(const struct counts *of, struct tally *sum)
+{
+#define SIM_COUNT_ADD(name, text)                                                                  \
+    sum->times.name += of->name;                                                                   \
+    sum->histories.name += of->name > 0;
+    SIM_COUNTS(SIM_COUNT_ADD)
+#undef SIM_COUNT_ADD
+}
+
+static void history(const struct options *o, struct fixture *fixtures[], struct tally *sum)
 {
     struct world w = {.options = *o, .random = o->seed};
     w.random_net = draw(&w.random);
     w.random_product = draw(&w.random);
     w.random_work = draw(&w.random);
-    w.nodes = o->nodes != 0 ? o->nodes : 3 + 2 * (uint32_t)(draw_below(&w.random, 8) / 3);
-    if (fixtures[w.nodes] == NULL) {
-        fixtures[w.nodes] = fixture_new(w.nodes);
+    w.random_member = draw(&w.random);
+    w.founders = o->nodes != 0 ? o->nodes : 3 + 2 * (uint32_t)(draw_below(&w.random, 8) / 3);
+    w.nodes = w.founders;
+    if (fixtures[w.founders] == NULL) {
+        fixtures[w.founders] = fixture_new(w.founders);
     }
-    w.fixture = fixtures[w.nodes];
+    w.fixture = fixtures[w.founders];
     w.net = seam_net_new();
     w.checker = checker_new(&w);
     w.model = model_new(&w);
@@ -107,6 +119,7 @@ static void history(const struct options *o, struct fixture *fixtures[], struct 
         machine_start_after(w.machines[i], draw_below(&w.random, 500 * NS_PER_MS));
     }
     faults_start(&w);
+    w.officer = officer_new(&w, false);
     static const uint64_t PACES_MS[] = {20, 100, 500, 2000};
     w.pace_ms = PACES_MS[draw_below(&w.random, 4)];
     w.checkpoint_bytes = UINT64_C(8192) << draw_below(&w.random, 5);
@@ -121,19 +134,15 @@ static void history(const struct options *o, struct fixture *fixtures[], struct 
     trace(&w, "well: height %llu, %llu steps", (unsigned long long)model_height(w.model),
           (unsigned long long)w.steps);
     take_down(&w);
-    const uint64_t *from = (const uint64_t *)&w.counts;
-    uint64_t *to = (uint64_t *)sum;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) {
-        to[i] += from[i];
-    }
+    add_counts(&w.counts, sum);
 }
 
 /* ---- the program ---- */
 
 struct run {
     struct options options;
-    struct fixture *fixtures[SIM_NODES_MAX + 1];
-    struct counts sum;
+    struct fixture *fixtures[SIM_FOUNDERS_MAX + 1];
+    struct tally sum;
     uint64_t count, done;
     bool minimise;
     const char *seeds_path;
@@ -146,28 +155,18 @@ static void run_one(void *ctx, const struct options *o)
     run->done++;
 }
 
-static void print_counts(const struct counts *c, uint64_t histories)
+static void print_count(const char *text, uint64_t times, uint64_t histories)
 {
-    printf("%llu histories: turns %llu, frames %llu (lost %llu), blocks %llu, timers %llu, "
-           "elections %llu, starts %llu, log cuts %llu, installs %llu\n",
-           (unsigned long long)histories, (unsigned long long)c->turns,
-           (unsigned long long)c->frames, (unsigned long long)c->frames_lost,
-           (unsigned long long)c->blocks, (unsigned long long)c->timers,
-           (unsigned long long)c->elections, (unsigned long long)c->restarts,
-           (unsigned long long)c->cuts, (unsigned long long)c->installs);
-    printf("calls %llu: committed %llu (rejected %llu), refused %llu, unknown %llu, reads %llu, "
-           "local %llu, watched %llu\n",
-           (unsigned long long)c->calls, (unsigned long long)c->committed,
-           (unsigned long long)c->rejected, (unsigned long long)c->refused,
-           (unsigned long long)c->unknown, (unsigned long long)c->reads,
-           (unsigned long long)c->local_reads, (unsigned long long)c->watched);
-    printf("kills %llu, power cuts %llu, stops %llu, resets %llu, partitions %llu, pauses %llu, "
-           "clock jumps %llu, bad disks %llu, full %llu, rot %llu\n",
-           (unsigned long long)c->kills, (unsigned long long)c->power_cuts,
-           (unsigned long long)c->stops, (unsigned long long)c->resets,
-           (unsigned long long)c->partitions, (unsigned long long)c->pauses,
-           (unsigned long long)c->jumps, (unsigned long long)c->bad_disks,
-           (unsigned long long)c->full_disks, (unsigned long long)c->rots);
+    printf("%12llu  in %6llu histories  %s%s\n", (unsigned long long)times,
+           (unsigned long long)histories, text, times == 0 ? "  (never: not tested)" : "");
+}
+
+static void print_counts(const struct tally *sum, uint64_t histories)
+{
+    printf("%llu histories\n", (unsigned long long)histories);
+#define SIM_COUNT_PRINT(name, text) print_count(text, sum->times.name, sum->histories.name);
+    SIM_COUNTS(SIM_COUNT_PRINT)
+#undef SIM_COUNT_PRINT
 }
 
 static uint64_t number_of(const char *option, const char *text)
@@ -277,7 +276,7 @@ int main(int argc, char **argv)
         return minimise(&run.options, run_one, &run) ? 3 : 0;
     }
     run_all(&run);
-    for (size_t i = 0; i <= SIM_NODES_MAX; i++) {
+    for (size_t i = 0; i <= SIM_FOUNDERS_MAX; i++) {
         fixture_free(run.fixtures[i]);
     }
     if (!run.options.trace) {

@@ -11,6 +11,7 @@
  *     fixture.c    keys, genesis, requests    client.c     what clients do and are told
  *     faults.c     what goes wrong            check.c      what must never happen
  *     model.c      what the ledger must hold  sim.c        one history; the program
+ *     officer.c    who takes part             scenario.c   histories that are prescribed
  *
  * A *machine* is what a node runs on: its disks and clocks outlive the *process* (struct node). A
  * *step* is one event: a turn of a node's loop, a frame that arrives, a write that is done, ... */
@@ -26,7 +27,8 @@
 #include "base/clock.h"
 
 enum {
-    SIM_NODES_MAX = 7,
+    SIM_FOUNDERS_MAX = 7,
+    SIM_NODES_MAX = 24, /* machines of one history: those that found and those that join */
     SIM_CLIENTS_MAX = 6,
 };
 
@@ -47,7 +49,11 @@ enum {
     X(FULL_DISK, "full-disk") /* no space is left for a while */                                   \
     X(ROT, "rot")             /* bits flip in what was written */                                  \
     X(STOP, "stop")           /* SIGTERM, and leadership is handed over */                         \
-    X(LOST_CALL, "lost-call") /* a client's call or its answer is lost */
+    X(LOST_CALL, "lost-call") /* a client's call or its answer is lost */                          \
+    X(MEMBER, "member")       /* nodes come, get and lose votes, go and are replaced */            \
+    X(TRANSFER, "transfer")   /* an officer hands leadership over */                               \
+    X(WIPE, "wipe")           /* a machine comes back under its old number with an empty disk */   \
+    X(BAD_STATE, "bad-state") /* the state database cannot write, flush or read */
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(name, text) FAULT_##name,
@@ -73,16 +79,73 @@ struct checker;
 struct model;
 struct fixture;
 struct happening;
+struct sim_officer;
+
+/* What is counted over all histories: a thing that never happens was never tested. */
+#define SIM_COUNTS(X)                                                                              \
+    X(turns, "turns of a loop")                                                                    \
+    X(frames, "frames delivered")                                                                  \
+    X(frames_lost, "frames lost")                                                                  \
+    X(resets, "connections reset")                                                                 \
+    X(partitions, "partitions")                                                                    \
+    X(pauses, "pauses")                                                                            \
+    X(jumps, "clocks jump")                                                                        \
+    X(kills, "kills")                                                                              \
+    X(power_cuts, "power cuts")                                                                    \
+    X(stops, "SIGTERM")                                                                            \
+    X(restarts, "starts")                                                                          \
+    X(slow_disks, "disks slow or stalled")                                                         \
+    X(bad_disks, "EIO: log and files")                                                             \
+    X(bad_states, "EIO: state database")                                                           \
+    X(full_disks, "disks full")                                                                    \
+    X(full_states, "state database refused: full")                                                 \
+    X(rots, "bits flipped")                                                                        \
+    X(disk_stops, "stopped by its own disk")                                                       \
+    X(elections, "elections")                                                                      \
+    X(blocks, "blocks")                                                                            \
+    X(timers, "timers run")                                                                        \
+    X(cuts, "log cut behind a checkpoint")                                                         \
+    X(installs, "checkpoints installed")                                                           \
+    X(far_installs, "... by a node far behind")                                                    \
+    X(join_installs, "... by a node that joins")                                                   \
+    X(adds, "nodes added")                                                                         \
+    X(joins, "nodes that joined are level")                                                        \
+    X(promotions, "promotions asked")                                                              \
+    X(demotions, "demotions asked")                                                                \
+    X(removals, "removals asked")                                                                  \
+    X(replacements, "replacements asked")                                                          \
+    X(votes_given, "votes given")                                                                  \
+    X(votes_taken, "votes taken back")                                                             \
+    X(parted, "nodes taken out")                                                                   \
+    X(left, "removed nodes that stop themselves")                                                  \
+    X(wipes, "disks wiped")                                                                        \
+    X(recognised, "wiped nodes that are recognised")                                               \
+    X(change_rejected, "changes rejected by the ledger")                                           \
+    X(change_pending, "changes refused: one pends")                                                \
+    X(change_risky, "changes refused: the quorum")                                                 \
+    X(change_refused, "changes refused: by the table")                                             \
+    X(transfers, "leadership handed over on command")                                              \
+    X(transfers_refused, "... refused or failed")                                                  \
+    X(calls, "calls")                                                                              \
+    X(committed, "answers COMMITTED")                                                              \
+    X(rejected, "... with outcome rejected")                                                       \
+    X(refused, "answers REFUSED")                                                                  \
+    X(unknown, "answers UNKNOWN")                                                                  \
+    X(reads, "linearizable reads")                                                                 \
+    X(local_reads, "local reads")                                                                  \
+    X(watched, "records watched")
 
 struct world {
     struct options options;
     uint64_t now_ns;   /* the true time, from 0 */
     uint64_t steps;    /* done */
     uint64_t sequence; /* of the next event: equal times run in order of making */
-    uint64_t random, random_net, random_product, random_work; /* streams of their own */
+    uint64_t random, random_net, random_product, random_work,
+        random_member; /* streams of their own */
     struct happening **heap;
     size_t heap_count, heap_capacity;
-    uint32_t nodes;
+    uint32_t founders;
+    uint32_t nodes; /* machines so far: those after the founders have joined */
     struct machine *machines[SIM_NODES_MAX];
     struct net *net; /* what lies between the machines */
     struct client *clients[SIM_CLIENTS_MAX];
@@ -91,14 +154,14 @@ struct world {
     uint64_t pace_ms;          /* clients think up to so long between two calls */
     struct checker *checker;
     struct model *model;
+    struct sim_officer *officer;
     struct fixture *fixture;      /* of the process, not of the history */
     uint32_t chance[FAULT_COUNT]; /* how often, in a million, when one is drawn; 0: never */
     bool healing;                 /* no new faults */
-    uint32_t ruined;              /* machines that cannot come back: they lost what they had */
     struct counts {
-        uint64_t turns, frames, frames_lost, calls, committed, rejected, refused, unknown, reads,
-            local_reads, watched, kills, power_cuts, resets, partitions, pauses, jumps, bad_disks,
-            full_disks, rots, stops, elections, blocks, restarts, timers, cuts, installs;
+#define SIM_COUNT_FIELD(name, text) uint64_t name;
+        SIM_COUNTS(SIM_COUNT_FIELD)
+#undef SIM_COUNT_FIELD
     } counts;
 };
 
