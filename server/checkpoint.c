@@ -421,9 +421,38 @@ static struct frame_checkpoint word_for(const struct checkpoint_id *id)
     return w;
 }
 
+/* The other voters, and the number of all. A node that joins has no configuration before it has
+ * installed something: for it the voters of its bootstrap table count, which its operator gave. */
+static size_t other_voters(const struct node *n, const struct consensus_status *s,
+                           uint64_t ret_ids[NODES_MAX], size_t *ret_all)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < s->peer_count; i++) {
+        if (s->peers[i].member == CONSENSUS_VOTER) {
+            ret_ids[count++] = s->peers[i].id;
+        }
+    }
+    *ret_all = s->voters;
+    if (s->voters > 0) {
+        return count;
+    }
+    *ret_all = 0;
+    for (size_t i = 0; i < n->members.count; i++) {
+        const struct ledger_node *row = &n->members.rows[i];
+        if (row->wish == LEDGER_WISH_VOTER) {
+            ++*ret_all;
+            ret_ids[count] = row->id;
+            count += row->id != n->id;
+        }
+    }
+    return count;
+}
+
 enum checkpoint_verdict checkpoint_verdict(const struct node *n, const struct checkpoint_id *id)
 {
     struct frame_checkpoint words[NODES_MAX + 1];
+    uint64_t others[NODES_MAX];
+    size_t voters = 0;
     size_t count = 0;
     struct consensus_status s;
     const struct frame_checkpoint ours = word_for(id);
@@ -432,9 +461,10 @@ enum checkpoint_verdict checkpoint_verdict(const struct node *n, const struct ch
     if (s.member == CONSENSUS_VOTER && own != NULL) {
         words[count++] = word_for(&own->manifest->id);
     }
-    for (uint32_t i = 0; i < s.peer_count; i++) {
-        const struct frame_checkpoint *w = word_of(n, s.peers[i].id, id->index);
-        if (s.peers[i].member == CONSENSUS_VOTER && w != NULL) {
+    size_t other_count = other_voters(n, &s, others, &voters);
+    for (size_t i = 0; i < other_count; i++) {
+        const struct frame_checkpoint *w = word_of(n, others[i], id->index);
+        if (w != NULL) {
             words[count++] = *w;
         }
     }
@@ -443,7 +473,7 @@ enum checkpoint_verdict checkpoint_verdict(const struct node *n, const struct ch
         for (size_t k = 0; k < count; k++) {
             votes += same_state(&words[i], &words[k]);
         }
-        if (votes > s.voters / 2) {
+        if (votes > voters / 2) {
             return same_state(&words[i], &ours) ? CHECKPOINT_AGREED : CHECKPOINT_REFUTED;
         }
     }
