@@ -157,3 +157,18 @@ uint32_t conf_voters(const struct conf *conf)
     }
     return count;
 }
+
+size_t consensus_conf_voters(struct bytes bytes, uint64_t ret_ids[NODES_MAX])
+{
+    struct conf conf;
+    size_t count = 0;
+    if (failed(conf_decode(bytes, &conf))) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < conf.count; i++) {
+        if (conf.servers[i].member == CONSENSUS_VOTER) {
+            ret_ids[count++] = conf.servers[i].id;
+        }
+    }
+    return count;
+}

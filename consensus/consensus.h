@@ -211,6 +211,10 @@ enum consensus_answer consensus_read(struct consensus *c, uint64_t cookie) ERR_M
 enum consensus_answer consensus_change(struct consensus *c, uint64_t id,
                                        enum consensus_member wish) ERR_MUST_USE;
 
+/* The voters of a configuration in its bytes (a mark's, a snapshot's), in its order; 0 if they are
+ * none. Any thread. */
+size_t consensus_conf_voters(struct bytes conf, uint64_t ret_ids[NODES_MAX]);
+
 /* Makes a standby a voter once it is level. BUSY: call again every heartbeat. */
 enum consensus_answer consensus_promote(struct consensus *c, uint64_t id) ERR_MUST_USE;
 

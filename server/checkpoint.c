@@ -421,49 +421,72 @@ static struct frame_checkpoint word_for(const struct checkpoint_id *id)
     return w;
 }
 
-/* The other voters, and the number of all. A node that joins has no configuration before it has
- * installed something: for it the voters of its bootstrap table count, which its operator gave. */
-static size_t other_voters(const struct node *n, const struct consensus_status *s,
-                           uint64_t ret_ids[NODES_MAX], size_t *ret_all)
+/* Those whose words count: the voters but this node, and how many voters there are. */
+struct electorate {
+    uint64_t others[NODES_MAX];
+    size_t other_count, all;
+    bool self; /* this node votes too */
+};
+
+static void electorate_add(const struct node *n, uint64_t id, struct electorate *e)
 {
-    size_t count = 0;
-    for (uint32_t i = 0; i < s->peer_count; i++) {
-        if (s->peers[i].member == CONSENSUS_VOTER) {
-            ret_ids[count++] = s->peers[i].id;
-        }
+    e->all++;
+    if (id != n->id) {
+        e->others[e->other_count++] = id;
     }
-    *ret_all = s->voters;
-    if (s->voters > 0) {
-        return count;
-    }
-    *ret_all = 0;
-    for (size_t i = 0; i < n->members.count; i++) {
-        const struct ledger_node *row = &n->members.rows[i];
-        if (row->wish == LEDGER_WISH_VOTER) {
-            ++*ret_all;
-            ret_ids[count] = row->id;
-            count += row->id != n->id;
-        }
-    }
-    return count;
 }
 
-enum checkpoint_verdict checkpoint_verdict(const struct node *n, const struct checkpoint_id *id)
+/* The voters that this node knows: by its log, or, if it joins and has none, by the bootstrap table
+ * that its operator gave. */
+static void electorate_known(const struct node *n, struct electorate *ret)
+{
+    struct consensus_status s;
+    consensus_status(n->consensus, &s);
+    *ret = (struct electorate){.self = s.member == CONSENSUS_VOTER};
+    for (uint32_t i = 0; i < s.peer_count; i++) {
+        if (s.peers[i].member == CONSENSUS_VOTER) {
+            electorate_add(n, s.peers[i].id, ret);
+        }
+    }
+    ret->all += ret->self;
+    for (size_t i = 0; s.voters == 0 && i < n->members.count; i++) {
+        if (n->members.rows[i].wish == LEDGER_WISH_VOTER) {
+            electorate_add(n, n->members.rows[i].id, ret);
+        }
+    }
+}
+
+/* The voters when the checkpoint that is being fetched was made, as it says itself. False: it is
+ * not that one, or says nothing that can be. */
+static bool electorate_offered(const struct node *n, const struct checkpoint_id *id,
+                               struct electorate *ret)
+{
+    const struct fetch *f = &n->checkpoints.fetch;
+    uint64_t ids[NODES_MAX];
+    if (f->phase != FETCH_AGREE || f->manifest == NULL ||
+        !checkpoint_id_equal(&f->manifest->id, id)) {
+        return false;
+    }
+    size_t count = consensus_conf_voters(f->manifest->conf, ids);
+    *ret = (struct electorate){0};
+    for (size_t i = 0; i < count; i++) {
+        electorate_add(n, ids[i], ret);
+    }
+    return count >= VOTERS_MIN;
+}
+
+static enum checkpoint_verdict judged_by(const struct node *n, const struct checkpoint_id *id,
+                                         const struct electorate *e)
 {
     struct frame_checkpoint words[NODES_MAX + 1];
-    uint64_t others[NODES_MAX];
-    size_t voters = 0;
     size_t count = 0;
-    struct consensus_status s;
     const struct frame_checkpoint ours = word_for(id);
     const struct checkpoint *own = checkpoint_find(n, id->index);
-    consensus_status(n->consensus, &s);
-    if (s.member == CONSENSUS_VOTER && own != NULL) {
+    if (e->self && own != NULL) {
         words[count++] = word_for(&own->manifest->id);
     }
-    size_t other_count = other_voters(n, &s, others, &voters);
-    for (size_t i = 0; i < other_count; i++) {
-        const struct frame_checkpoint *w = word_of(n, others[i], id->index);
+    for (size_t i = 0; i < e->other_count; i++) {
+        const struct frame_checkpoint *w = word_of(n, e->others[i], id->index);
         if (w != NULL) {
             words[count++] = *w;
         }
@@ -473,11 +496,26 @@ enum checkpoint_verdict checkpoint_verdict(const struct node *n, const struct ch
         for (size_t k = 0; k < count; k++) {
             votes += same_state(&words[i], &words[k]);
         }
-        if (votes > voters / 2) {
+        if (votes > e->all / 2) {
             return same_state(&words[i], &ours) ? CHECKPOINT_AGREED : CHECKPOINT_REFUTED;
         }
     }
     return CHECKPOINT_UNDECIDED;
+}
+
+/* A node that was away may know voters who are gone, and who never confirm anything: then a
+ * majority of those who voted there is as good. Each of them is known to this node by its key, and
+ * they are two at least, so that no node alone can make up both a state and its voters. */
+enum checkpoint_verdict checkpoint_verdict(const struct node *n, const struct checkpoint_id *id)
+{
+    struct electorate e;
+    electorate_known(n, &e);
+    enum checkpoint_verdict verdict = judged_by(n, id, &e);
+    if (verdict == CHECKPOINT_UNDECIDED && electorate_offered(n, id, &e) &&
+        judged_by(n, id, &e) == CHECKPOINT_AGREED) {
+        return CHECKPOINT_AGREED;
+    }
+    return verdict;
 }
 
 /* ---- cutting the log ---- */

@@ -279,6 +279,7 @@ static void end_verify(struct node *n, const struct fetch_job *j)
     }
     if (j->damaged == 0) {
         f->phase = FETCH_AGREE;
+        f->progress_ns = loop_now_ns(n->loop);
         step(n);
         return;
     }
@@ -621,6 +622,10 @@ void fetch_watch(struct node *n)
 {
     struct fetch *f = fetch_of(n);
     uint64_t now = loop_now_ns(n->loop);
+    if (f->phase == FETCH_AGREE && now - f->progress_ns > FETCH_AGREE_NS) {
+        give_up(n, "too few voters are left that remember it");
+        return;
+    }
     if (f->phase == FETCH_AGREE) {
         step(n);
     }

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/require.h"
+#include "tests/sim/product/check.h"
 #include "tests/sim/product/machine.h"
 #include "tests/sim/product/officer.h"
 
@@ -266,11 +267,27 @@ static void fail_state(struct world *w)
     }
 }
 
+/* Every node that takes part knows its disk. Whoever has never met it takes the first disk that it
+ * shows: that is as far as the promise goes. */
+static bool is_known(const struct machine *m)
+{
+    const struct world *w = m->world;
+    uint32_t members = officer_members(w) | check_members(w);
+    for (uint32_t i = 0; i < w->nodes; i++) {
+        const struct machine *other = w->machines[i];
+        bool counts = other != m && (members >> i & 1) != 0 && !other->ruined;
+        if (counts && (other->met >> m->number & 1) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void wipe(struct world *w)
 {
     struct machine *m = any(w);
     bool there = !m->gone && !m->ruined && !m->wiped && (!m->joins || m->joined);
-    if (there && officer_may_lose(w, m)) {
+    if (there && is_known(m) && officer_may_lose(w, m)) {
         machine_wipe(m);
     }
 }

@@ -236,6 +236,7 @@ void machine_wipe(struct machine *m)
     disk_make(&m->disk, data);
     free(data);
     m->wiped = true;
+    m->met = 0;
     w->counts.wipes++;
     check_wiped(m);
 }

@@ -55,6 +55,7 @@ struct machine {
     bool wiped;             /* it came back under its old number with an empty disk */
     bool gone;              /* its node was removed, and it has stopped for that */
     bool joins, joined;     /* it did not found the network; it was level once */
+    uint32_t met;           /* bit id - 1: nodes whose disks it knows */
     char *bootstrap;        /* owned: the node table that it joins with */
     uint64_t kv_fault;      /* calls to the state database until one fails; 0: none does */
     bool kv_fault_reads;    /* calls that read, else those that write */

@@ -8,6 +8,7 @@
 #include "base/require.h"
 #include "crypto/cert.h"
 #include "net/loop.h"
+#include "server/parts.h"
 #include "tests/sim/product/check.h"
 
 #define LATENCY_NS UINT64_C(150000) /* one way, at least */
@@ -373,6 +374,7 @@ void seam_peer_frame(struct machine *m, const struct arrival *input)
     peer->status.received_frames++;
     peer->status.received_bytes += input->bytes.size;
     links->host.on_frame(links->host.ctx, input->peer, input->type, input->bytes);
+    m->met |= input->type == FRAME_DISK && !m->dead ? UINT32_C(1) << (input->peer - 1) : 0;
 }
 
 /* ---- net/peer.h ---- */
