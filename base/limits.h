@@ -259,7 +259,7 @@ enum {
 #define SNAPSHOT_RATE_DEFAULT (UINT64_C(64) << 20) /* half of a 1 Gbit/s link, to all together */
 #define FETCH_STALL_NS (UINT64_C(5) * 1000000000)   /* without a chunk: ask again, or another */
 #define FETCH_GIVE_UP_NS (UINT64_C(30) * 1000000000) /* nobody has it: start over from the log */
-#define FETCH_AGREE_NS (UINT64_C(60) * 1000000000) /* no majority confirms: start over from the log */
+#define FETCH_AGREE_NS (UINT64_C(60) * 1000000000) /* no majority confirms: start over */
 #define SERVE_IDLE_NS (UINT64_C(60) * 1000000000)   /* a checkpoint nobody pulls may go */
 
 static_assert((int)FETCH_CHUNK_BYTES * FETCH_WINDOW < (int)PEER_QUEUE_BYTES_MAX,

@@ -563,11 +563,11 @@ static void read_final(struct machine *m, void *arg)
 /* The machine takes part at the end. */
 static bool takes_part(const struct machine *m)
 {
-    return !m->ruined && officer_wish(m->world, m->id) != LEDGER_WISH_REMOVED;
+    return !m->ruined && !m->wiped && officer_wish(m->world, m->id) != LEDGER_WISH_REMOVED;
 }
 
-/* A node that was removed learns it from most of those whom it knows, if they are still there; then
- * it stops, at least once: somebody may start it again. */
+/* A node that was removed, or whose disk was wiped, learns it from most of those whom it knows, if
+ * they are still there; then it stops, at least once: somebody may start it again. */
 static bool must_stop(const struct machine *m)
 {
     const struct world *w = m->world;
@@ -591,7 +591,7 @@ static const char *unwell(const struct machine *m)
         return NULL;
     }
     if (!takes_part(m)) {
-        return must_stop(m) ? "was removed and does not stop" : NULL;
+        return must_stop(m) ? "has no part in it and does not stop" : NULL;
     }
     if (!m->up || m->node == NULL || m->ledger == NULL) {
         return "is down";
