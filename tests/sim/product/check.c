@@ -18,6 +18,7 @@ enum { TRIAL_EVERY = 16, RAFT_FRAME = 1 };
 
 struct watched { /* a machine */
     struct view submitted, durable;
+    struct view lost;     /* what was durable on the disk that was wiped */
     uint64_t term, vote;  /* durable */
     uint64_t led_term;    /* the last one in which it was seen leading */
     uint64_t commit;      /* as it said last, in this life */
@@ -53,6 +54,7 @@ void checker_free(struct checker *c)
     for (size_t i = 0; i < SIM_NODES_MAX; i++) {
         free(c->machines[i].submitted.links);
         free(c->machines[i].durable.links);
+        free(c->machines[i].lost.links);
     }
     free(c->committed.links);
     free(c->committed_by);
@@ -93,6 +95,9 @@ uint32_t check_members(const struct world *w)
 void check_wiped(struct machine *m)
 {
     struct watched *t = watched_of(m);
+    free(t->lost.links);
+    t->lost = t->durable;
+    t->durable = (struct view){0};
     view_init(&t->submitted);
     view_init(&t->durable);
     t->term = t->vote = 0;
@@ -347,12 +352,19 @@ static void check_leader(struct machine *m, uint64_t term)
     }
 }
 
+static bool has(const struct view *v, uint64_t index, uint64_t chain)
+{
+    return v->count > index && v->links[index].chain == chain;
+}
+
+/* What a disk had acknowledged before it was wiped may have been counted. */
 static bool majority_has(const struct world *w, uint32_t voters, uint64_t index, uint64_t chain)
 {
     uint32_t have = 0;
     for (uint32_t i = 0; i < w->nodes; i++) {
-        const struct view *v = &w->checker->machines[i].durable;
-        have += (voters >> i & 1) != 0 && view_last(v) >= index && v->links[index].chain == chain;
+        const struct watched *t = &w->checker->machines[i];
+        bool holds = has(&t->durable, index, chain) || has(&t->lost, index, chain);
+        have += (voters >> i & 1) != 0 && holds;
     }
     return 2 * have > (uint32_t)__builtin_popcount(voters);
 }
