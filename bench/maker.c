@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/require.h"
@@ -14,6 +15,8 @@
 #include "crypto/sign.h"
 #include "proto/service.h"
 #include "rules/rules.h"
+
+static_assert(OPTIONS_NOTE_MAX % 8 == 0, "a note is made of whole words");
 
 enum { CENTS_MAX = 999, MADE_BYTES_MAX = GRPC_MESSAGE_BYTES_MAX };
 
@@ -131,6 +134,21 @@ static void choose(struct maker *m, struct transfer *t)
     require(t->creditor < m->options->accounts);
 }
 
+/* A note is like a document that somebody enclosed: nothing in it compresses. */
+static void put_note(struct maker *m)
+{
+    uint8_t note[OPTIONS_NOTE_MAX];
+    char digits[2 * OPTIONS_NOTE_MAX + 1];
+    for (uint32_t i = 0; i < m->options->note; i += 8) {
+        uint64_t word = next_random(m);
+        memcpy(note + i, &word, sizeof word);
+    }
+    hex_encode(bytes_of(note, m->options->note), digits);
+    buf_put_text(&m->json, ",\"note\":\"");
+    buf_put_text(&m->json, digits);
+    buf_put_text(&m->json, "\"");
+}
+
 /* Appends the arguments of one transfer to m->args. */
 static err put_args(struct maker *m, const struct transfer *t, struct errtext *reterr)
 {
@@ -139,8 +157,12 @@ static err put_args(struct maker *m, const struct transfer *t, struct errtext *r
     maker_account(m, t->debtor, debtor);
     maker_account(m, t->creditor, creditor);
     buf_clear(&m->json);
-    buf_printf(&m->json, "{\"debtor\":\"%s\",\"creditor\":\"%s\",\"amount\":\"%u.%02u EUR\"}",
+    buf_printf(&m->json, "{\"debtor\":\"%s\",\"creditor\":\"%s\",\"amount\":\"%u.%02u EUR\"",
                debtor, creditor, t->cents / 100, t->cents % 100);
+    if (m->options->note > 0) {
+        put_note(m);
+    }
+    buf_put_u8(&m->json, '}');
     return rules_args_from_json(m->program, bytes_text("pay"), buf_bytes(&m->json), &m->args,
                                 reterr);
 }

@@ -27,6 +27,9 @@ static const char HELP[] =
     "  --reads            asks for balances of accounts instead of sending transfers\n"
     "  --watch N          instead of load: receives N records, by --clients streams\n"
     "                     --watch-from POSITION of the first (0)\n"
+    "  --note BYTES       random bytes that each transfer carries, in the argument 'note': 0 to "
+    "4096 "
+    "(0)\n"
     "  --acks FILE        writes the id of every acknowledged request\n"
     "  --check FILE       instead of load: asks for the outcome of every id in FILE;\n"
     "  --local            --check and --reads ask the node without the others\n"
@@ -67,6 +70,7 @@ enum option_id {
     OPTION_WATCH_FROM,
     OPTION_READS,
     OPTION_LOCAL,
+    OPTION_NOTE,
     OPTION_HELP,
 };
 
@@ -94,6 +98,7 @@ static const struct option TABLE[] = {
     {"watch-from", required_argument, NULL, OPTION_WATCH_FROM},
     {"reads", no_argument, NULL, OPTION_READS},
     {"local", no_argument, NULL, OPTION_LOCAL},
+    {"note", required_argument, NULL, OPTION_NOTE},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -179,6 +184,8 @@ static bool take(struct options *o, enum option_id id, const char *text)
         return o->reads = true;
     case OPTION_LOCAL:
         return o->local = true;
+    case OPTION_NOTE:
+        return take_number(text, 0, OPTIONS_NOTE_MAX, &o->note);
     case OPTION_HELP:
         break;
     }

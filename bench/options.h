@@ -15,6 +15,7 @@ enum {
     OPTIONS_ACCOUNTS_MAX = 1 << 22,
     OPTIONS_RATE_MAX = 1000000, /* requests a second */
     OPTIONS_WATCH_MAX = 1 << 30,
+    OPTIONS_NOTE_MAX = 4096, /* bytes(n) of the contract language goes so far */
 };
 
 /* Texts belong to argv. */
@@ -35,6 +36,7 @@ struct options {
     uint32_t watch;      /* instead of load: this many records are watched; 0: load */
     uint32_t watch_from; /* position of the first */
     bool local, reads;   /* reads: balances are asked for instead of transfers sent */
+    uint32_t note; /* random bytes that each transfer carries; 0: none */
 };
 
 /* Reads the command line. Returns -1 to go on; else the exit code, after what there was to say. */

@@ -121,6 +121,12 @@ static json_t *status_json(const struct status_reply *r)
                   r->scrub_last_ns == 0 ? json_null() : show_time_json(r->scrub_last_ns), "bytes",
                   (json_int_t)r->scrub_bytes, "findings", (json_int_t)r->scrub_findings, "running",
                   (int)r->scrub_running));
+    json_object_set_new(j, "pace",
+                        json_pack("{s:I,s:I,s:I,s:I}", "stall_us", (json_int_t)r->stall_us,
+                                  "stall_worst_us", (json_int_t)r->stall_worst_us,
+                                  "heartbeat_late_us", (json_int_t)r->heartbeat_late_us,
+                                  "heartbeat_late_worst_us",
+                                  (json_int_t)r->heartbeat_late_worst_us));
     return j;
 }
 
@@ -186,6 +192,10 @@ static void print_status(const struct status_reply *r)
                (unsigned long long)(r->scrub_bytes >> 20), (unsigned long long)r->scrub_findings,
                r->scrub_findings == 1 ? "" : "s");
     }
+    printf(
+        "pace       of the node asked, last minute: heartbeats at most %llu ms late, loop held up "
+        "%llu ms\n",
+        (unsigned long long)r->heartbeat_late_us / 1000, (unsigned long long)r->stall_us / 1000);
     printf("quorum     %u of %u voters answer, %u needed; survives %u more failure%s\n\n",
            r->voters_reachable, r->voters, r->quorum, r->failures_survived,
            r->failures_survived == 1 ? "" : "s");

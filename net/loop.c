@@ -19,7 +19,7 @@ struct loop {
     ev_check check;
     ev_idle idle; /* active while a posted task must not wait */
     struct clock clock;
-    uint64_t now_ns;
+    uint64_t now_ns, turn_ns;
     struct loop_timer **heap; /* owned; from index 1 */
     size_t timer_count, heap_capacity;
     struct loop_task tasks;      /* ring; itself is the sentinel */
@@ -276,7 +276,8 @@ static void on_ev_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
 
 static void on_ev_check(struct ev_loop *ev, ev_check *w, int revents)
 {
-    loop_update_now(w->data);
+    struct loop *l = w->data;
+    l->turn_ns = loop_update_now(l);
 }
 
 static void on_ev_idle(struct ev_loop *ev, ev_idle *w, int revents)
@@ -294,7 +295,7 @@ err loop_new(struct loop **ret_loop, struct errtext *reterr)
     struct loop *l = mem_new(1, sizeof(*l));
     l->ev = ev;
     l->clock = clock_system();
-    l->now_ns = clock_monotonic_ns(&l->clock);
+    l->now_ns = l->turn_ns = clock_monotonic_ns(&l->clock);
     l->tasks.next = l->tasks.prev = &l->tasks;
     l->hooks.next = l->hooks.prev = &l->hooks;
     l->scratch = mem_new(LOOP_SCRATCH_BYTES, 1);
@@ -357,6 +358,11 @@ void loop_stop(struct loop *loop)
 uint64_t loop_now_ns(const struct loop *loop)
 {
     return loop->now_ns;
+}
+
+uint64_t loop_turn_ns(const struct loop *loop)
+{
+    return loop->turn_ns;
 }
 
 uint64_t loop_update_now(struct loop *loop)

@@ -40,6 +40,9 @@ uint64_t loop_now_ns(const struct loop *loop);
 /* Reads the clock again after long work and returns it. */
 uint64_t loop_update_now(struct loop *loop);
 
+/* Monotonic time in ns at which the wait before this turn ended. */
+uint64_t loop_turn_ns(const struct loop *loop);
+
 /* ---- timers: embedded in their owner, which must stop them before it goes away ---- */
 struct loop_timer {
     void (*on_fire)(struct loop_timer *timer);

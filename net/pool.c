@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -25,7 +26,10 @@ struct pool {
     pthread_cond_t news;  /* finished is not empty */
     struct job_list waiting, finished;
     bool stopping;
+    bool yields;
 };
+
+enum { YIELDING_NICE = 5 }; /* a third of what another thread gets: it must end some day, too */
 
 static void list_add(struct job_list *list, struct pool_job *job)
 {
@@ -52,6 +56,7 @@ static struct pool_job *list_take(struct job_list *list)
 static void *worker_main(void *ctx)
 {
     struct pool *p = ctx;
+    bool yields = false;
     pthread_mutex_lock(&p->lock);
     for (;;) {
         struct pool_job *job = list_take(&p->waiting);
@@ -62,7 +67,11 @@ static void *worker_main(void *ctx)
             pthread_cond_wait(&p->work, &p->lock);
             continue;
         }
+        bool lower = p->yields && !yields;
         pthread_mutex_unlock(&p->lock);
+        if (lower) { /* Linux: of this thread alone; refused by nobody */
+            yields = setpriority(PRIO_PROCESS, 0, YIELDING_NICE) == 0;
+        }
         job->run(job);
         pthread_mutex_lock(&p->lock);
         bool first = p->finished.head == NULL;
@@ -144,6 +153,14 @@ err pool_new(struct loop *loop, size_t thread_count, size_t queue_max, struct po
     }
     *ret_pool = p;
     return err_ok();
+}
+
+void pool_yields(struct pool *pool)
+{
+    require(pool->busy == 0);
+    pthread_mutex_lock(&pool->lock);
+    pool->yields = true;
+    pthread_mutex_unlock(&pool->lock);
 }
 
 err pool_submit(struct pool *pool, struct pool_job *job)

@@ -26,6 +26,10 @@ struct pool_job {
 err pool_new(struct loop *loop, size_t thread_count, size_t queue_max, struct pool **ret_pool,
              struct errtext *reterr) ERR_MUST_USE;
 
+/* Before the first job: the threads of this pool come after all others of the machine when there is
+ * less processor time than work (nice 5). For long work that nobody waits for. Loop thread. */
+void pool_yields(struct pool *pool);
+
 /* Gives the job to the pool; on FULL (queue_max jobs are in it, or the pool is draining) the
  * caller still owns it and done is not called. Loop thread. */
 err pool_submit(struct pool *pool, struct pool_job *job) ERR_MUST_USE;

@@ -458,6 +458,10 @@ static const struct shape_field FIELDS_status_reply[] = {
     F_VALUE(status_reply, scrub_bytes),
     F_VALUE(status_reply, scrub_findings),
     F_VALUE(status_reply, scrub_running),
+    F_VALUE(status_reply, stall_us),
+    F_VALUE(status_reply, stall_worst_us),
+    F_VALUE(status_reply, heartbeat_late_us),
+    F_VALUE(status_reply, heartbeat_late_worst_us),
 };
 SHAPE(status_reply, concordat__v1__status_reply__descriptor);
 

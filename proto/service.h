@@ -431,6 +431,7 @@ struct status_reply {
     uint64_t void_blocks;
     uint64_t scrub_last_ns, scrub_bytes, scrub_findings;
     bool scrub_running;
+    uint64_t stall_us, stall_worst_us, heartbeat_late_us, heartbeat_late_worst_us;
 };
 
 enum node_wish {

@@ -10,15 +10,26 @@
 #include "server/parts.h"
 
 /* The alarm of this code about this node, or NULL. */
+/* Its place, or ALARMS_RAISED_MAX. */
+static size_t place_of(const struct node *n, enum alarm_code code, uint64_t node)
+{
+    size_t i = 0;
+    while (i < ALARMS_RAISED_MAX && (n->raised[i].since_ns == 0 || n->raised[i].code != code ||
+                                     n->raised[i].node != node)) {
+        i++;
+    }
+    return i;
+}
+
 static struct raised *find(struct node *n, enum alarm_code code, uint64_t node)
 {
-    for (size_t i = 0; i < ALARMS_RAISED_MAX; i++) {
-        struct raised *r = &n->raised[i];
-        if (r->since_ns != 0 && r->code == code && r->node == node) {
-            return r;
-        }
-    }
-    return NULL;
+    size_t at = place_of(n, code, node);
+    return at == ALARMS_RAISED_MAX ? NULL : &n->raised[at];
+}
+
+bool alarm_is_raised(const struct node *n, enum alarm_code code, uint64_t node)
+{
+    return place_of(n, code, node) < ALARMS_RAISED_MAX;
 }
 
 /* A free place, or that of the alarm which was not heard of for longest: ids of nodes are not
@@ -145,12 +156,12 @@ const char *alarm_remedy(enum alarm_code code)
     case ALARM_BLOCK_EARLY:
         return "compare the clocks of both nodes (chronyc tracking) and mend the wrong one";
     case ALARM_LOG_DAMAGED:
-        return "examine the disk (smartctl, dmesg); the node would not start again with this log: "
-               "the others hold the same entries, replace it while they are well";
+        return "examine the disk (smartctl, dmesg); the segment goes when the next checkpoint cuts "
+               "the log behind it; until then the node would not start again: do not stop it, or "
+               "replace it while the others are well";
     case ALARM_STATE_DAMAGED:
-        return "examine the disk (smartctl, dmesg), then stop this node, remove its state "
-               "directory "
-               "and start it: the state is built again from checkpoint and log";
+        return "examine the disk (smartctl, dmesg); the node replaces its state by itself, from a "
+               "checkpoint of the others and its own log";
     case ALARM_DISK:
         return "replace it: `concordat node replace`";
     case ALARM_COUNT:

@@ -11,9 +11,13 @@
 #include "server/checkpoint_work.h"
 #include "server/parts.h"
 
-enum { BULK_THREADS = 1, CHUNK_THREADS = 1, CHUNK_JOBS_MAX = SERVE_QUEUE_MAX + FETCH_WINDOW };
+/* Of all log ever written, between two checkpoints: so a state is read through 16 times a byte of
+ * log, however large it has become. */
+enum { CHECKPOINT_SHARE = 16 };
 
-static struct checkpoint_paths paths_of(const struct node *n)
+enum { BULK_THREADS = 1, CHUNK_THREADS = 1, CHUNK_JOBS_MAX = SERVE_QUEUE_MAX + FETCH_WINDOW + 2 };
+
+struct checkpoint_paths checkpoint_paths_of(const struct node *n)
 {
     return (struct checkpoint_paths){&n->checkpoints.files, n->config.data};
 }
@@ -76,7 +80,7 @@ struct drop_job {
 static void drop_run(struct pool_job *job) /* worker */
 {
     struct drop_job *d = (struct drop_job *)job;
-    struct checkpoint_paths p = paths_of(d->node);
+    struct checkpoint_paths p = checkpoint_paths_of(d->node);
     d->result = d->all ? work_drop(&p, d->index, &d->why) : work_drop_files(&p, d->index, &d->why);
 }
 
@@ -144,6 +148,7 @@ static void let_go(struct node *n)
 struct take_job {
     struct pool_job job;
     struct node *node;
+    struct manifest *before; /* owned: of the last one of the same store, or NULL */
     struct manifest *made;
     err result;
     struct errtext why;
@@ -185,8 +190,8 @@ static void take_end(struct node *n)
 static void examine_run(struct pool_job *job) /* worker */
 {
     struct take_job *t = (struct take_job *)job;
-    struct checkpoint_paths p = paths_of(t->node);
-    t->result = work_finish(&p, &t->node->checkpoints.mark, &t->made, &t->why);
+    struct checkpoint_paths p = checkpoint_paths_of(t->node);
+    t->result = work_finish(&p, &t->node->checkpoints.mark, t->before, &t->made, &t->why);
 }
 
 static void examine_done(struct pool_job *job)
@@ -200,9 +205,11 @@ static void examine_done(struct pool_job *job)
         const struct checkpoint_id *id = &t->made->id;
         log_info("checkpoint at height %llu: %u files, %llu bytes", llu(id->height),
                  t->made->file_count, llu(t->made->total_bytes));
+        n->checkpoints.described = id->index;
         checkpoint_add(n, t->made, true);
     }
     take_end(n);
+    manifest_free(t->before);
     free(t);
     if (!n->checkpoints.closing) {
         checkpoint_tell(n);
@@ -213,12 +220,26 @@ static void examine_done(struct pool_job *job)
 static void copy_run(struct pool_job *job) /* worker; apply waits */
 {
     struct take_job *t = (struct take_job *)job;
-    struct checkpoint_paths p = paths_of(t->node);
+    struct checkpoint_paths p = checkpoint_paths_of(t->node);
     struct checkpoint_path state = checkpoint_path(&p, "checkpoints/new", "state");
     t->result = work_clear_new(&p, &t->why);
     if (!failed(t->result)) {
         t->result = kv_checkpoint(t->node->kv, state.text, &t->why);
     }
+}
+
+/* The manifest of the last checkpoint that was made from this very store: a copy, for the list may
+ * let go of it meanwhile. */
+static struct manifest *described_before(const struct node *n)
+{
+    struct manifest *m = NULL;
+    struct errtext why;
+    const struct checkpoint *c = checkpoint_find(n, n->checkpoints.described);
+    if (n->checkpoints.described == 0 || c == NULL ||
+        failed(manifest_decode(c->manifest->wire, &m, &why))) {
+        return NULL;
+    }
+    return m;
 }
 
 static void copy_done(struct pool_job *job)
@@ -231,11 +252,13 @@ static void copy_done(struct pool_job *job)
         log_error("the checkpoint of entry %llu failed: %s", llu(k->mark.index), t->why.text);
     } else if (!k->closing) {
         struct take_job *next = take_job_new(n, examine_run, examine_done);
+        next->before = described_before(n);
         if (!failed(pool_submit(k->bulk, &next->job))) {
             k->taking = TAKING_EXAMINE;
             free(t);
             return;
         }
+        manifest_free(next->before);
         free(next);
     }
     take_end(n);
@@ -245,7 +268,7 @@ static void copy_done(struct pool_job *job)
 static void start_flush(struct node *n)
 {
     struct take_job *t = take_job_new(n, flush_run, flush_done);
-    if (failed(pool_submit(n->checkpoints.bulk, &t->job))) {
+    if (failed(pool_submit(n->checkpoints.chunks, &t->job))) {
         free(t);
         return;
     }
@@ -265,7 +288,7 @@ static void start_copy(struct node *n)
         return; /* an install is about to replace this state */
     }
     struct take_job *t = take_job_new(n, copy_run, copy_done);
-    if (failed(pool_submit(k->bulk, &t->job))) {
+    if (failed(pool_submit(k->chunks, &t->job))) {
         free(t);
         take_end(n);
         return;
@@ -273,13 +296,23 @@ static void start_copy(struct node *n)
     k->taking = TAKING_COPY;
 }
 
-void checkpoint_applied(struct node *n, uint64_t bytes_before)
+/* Between two checkpoints: of the log's length alone, so that every node finds the same. */
+static uint64_t unit_at(const struct node *n, uint64_t log_bytes)
 {
     uint64_t unit = n->config.checkpoint_bytes;
+    require(unit > 0);
+    while (unit < log_bytes / CHECKPOINT_SHARE) {
+        unit *= 2;
+    }
+    return unit;
+}
+
+void checkpoint_applied(struct node *n, uint64_t bytes_before)
+{
+    uint64_t unit = unit_at(n, bytes_before);
     uint64_t after = ledger_head(n->ledger).log_bytes;
     uint64_t ahead = unit / 16 < CHECKPOINT_AHEAD_BYTES ? unit / 16 : CHECKPOINT_AHEAD_BYTES;
     struct checkpoints *k = &n->checkpoints;
-    require(unit > 0);
     require(after > bytes_before);
     if (k->closing) {
         return;
@@ -597,7 +630,7 @@ void checkpoint_recorded(struct node *n, uint64_t index, uint64_t log_first)
 
 static err load(struct node *n, struct errtext *reterr)
 {
-    struct checkpoint_paths p = paths_of(n);
+    struct checkpoint_paths p = checkpoint_paths_of(n);
     uint64_t indexes[CHECKPOINTS_KEPT_MAX];
     size_t count = 0;
     TRY(work_list(&p, indexes, CHECKPOINTS_KEPT_MAX, &count, reterr));
@@ -621,6 +654,7 @@ err checkpoint_open(struct node *n, struct errtext *reterr)
     struct checkpoints *k = &n->checkpoints;
     require(k->files.open != NULL);
     TRY(pool_new(n->loop, BULK_THREADS, CHECKPOINT_JOBS_MAX, &k->bulk, reterr));
+    pool_yields(k->bulk); /* minutes of reading and hashing: heartbeats and blocks go first */
     TRY(pool_new(n->loop, CHUNK_THREADS, CHUNK_JOBS_MAX, &k->chunks, reterr));
     return load(n, reterr);
 }

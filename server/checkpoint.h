@@ -7,8 +7,9 @@
  *   data/state/                      the state; state.old/ is removed once the new one is in place
  *
  * Taking.   All nodes do it at the same blocks: after the first block that passes a multiple of
- *           checkpoint_bytes of log. Apply pauses for the copy alone (files are linked); digest and
- *           hashes are computed from the copy by a worker.
+ *           checkpoint_bytes of log, doubled until it is a CHECKPOINT_SHARE of all log that the
+ *           ledger ever had, since each one reads the whole state through. Apply pauses for the
+ *           copy alone (files are linked); digest and hashes are a worker's, from the copy.
  * Agreement. Each node tells the others the state digests of its newest checkpoints. Only one that
  *           a majority of the voters, this node included, has with the same digest is offered
  *           through Raft, served to others, and cuts the log.
@@ -29,6 +30,7 @@
 #include "storage/logstore.h"
 
 struct node;
+struct checkpoint_paths;
 
 /* One of this node's checkpoints. */
 struct checkpoint {
@@ -98,6 +100,7 @@ struct fetch { /* checkpoint_fetch.c */
     uint64_t told_tenth;   /* progress in the log */
     uint64_t began_ns, progress_ns;
     uint32_t rounds; /* verifications that found a damaged file */
+    bool repair; /* of a damaged state: the driver knows nothing of it */
     bool waits_said;
     bool failed;           /* the driver has to be told */
     bool fresh;            /* what is in staging/ must not be used */
@@ -109,10 +112,11 @@ struct fetch { /* checkpoint_fetch.c */
 
 struct checkpoints {
     struct fileops files;
-    struct pool *bulk;         /* one worker: flush, copy, digest, verify, remove */
-    struct pool *chunks;       /* one worker: reads and writes chunks, in order */
+    struct pool *bulk;         /* one worker that yields: digest, verify, remove */
+    struct pool *chunks;       /* one worker: chunks, in order; flush; the copy apply waits for */
     struct checkpoint *newest; /* owned list, newest first */
     enum taking taking;
+    uint64_t described; /* index of the last one that was made from the open state; 0: none */
     bool flushing;
     struct consensus_mark mark; /* of the one being taken; conf is owned */
     struct checkpoint_told told[NODES_MAX];
@@ -150,6 +154,8 @@ enum checkpoint_verdict checkpoint_verdict(const struct node *n, const struct ch
 
 /* The checkpoint of that index, or NULL. */
 struct checkpoint *checkpoint_find(const struct node *n, uint64_t index);
+/* Where they are, for checkpoint_work.h. */
+struct checkpoint_paths checkpoint_paths_of(const struct node *n);
 /* Puts one into the list; takes the manifest. */
 struct checkpoint *checkpoint_add(struct node *n, struct manifest *m, bool whole);
 
@@ -163,6 +169,9 @@ void fetch_done(struct node *n);
 /* Inside the driver: it wants this checkpoint. */
 void fetch_wanted(struct node *n, const struct consensus_snapshot *s);
 void fetch_chunk(struct node *n, uint64_t from, struct bytes frame);
+/* Fetches the checkpoint with this id, whose position is not known yet, for repair.c. Nothing else
+ * is being fetched. */
+void fetch_repair(struct node *n, const struct checkpoint_id *id);
 /* Each second: asks again, looks for another source, gives up. */
 void fetch_watch(struct node *n);
 /* The fetch is over: the state was switched (then the checkpoint's manifest is handed out), or the

@@ -27,11 +27,6 @@ static struct fetch *fetch_of(struct node *n)
     return &n->checkpoints.fetch;
 }
 
-static struct checkpoint_paths paths_of(const struct node *n)
-{
-    return (struct checkpoint_paths){&n->checkpoints.files, n->config.data};
-}
-
 static void step(struct node *n)
 {
     loop_post(n->loop, &n->checkpoints.fetch.task);
@@ -166,6 +161,7 @@ struct fetch_job {
     struct pool_job job;
     struct node *node;
     enum fetch_work work;
+    uint64_t generation; /* of an earlier fetch it means nothing */
     bool resume;
     struct manifest *found; /* LOOK */
     uint32_t damaged;       /* VERIFY */
@@ -178,7 +174,7 @@ static void job_run(struct pool_job *job) /* worker */
 {
     struct fetch_job *j = (struct fetch_job *)job;
     struct fetch *f = fetch_of(j->node);
-    struct checkpoint_paths p = paths_of(j->node);
+    struct checkpoint_paths p = checkpoint_paths_of(j->node);
     struct checkpoint_path staging = checkpoint_path(&p, "staging", NULL);
     switch (j->work) {
     case WORK_LOOK:
@@ -204,7 +200,12 @@ static void start_work(struct node *n, enum fetch_work work, bool resume)
     struct fetch_job *j = mem_new(1, sizeof *j);
     require(!f->working);
     *j = (struct fetch_job){
-        .job = {.run = job_run, .done = job_done}, .node = n, .work = work, .resume = resume};
+        .job = {.run = job_run, .done = job_done},
+        .node = n,
+        .work = work,
+        .generation = f->generation,
+        .resume = resume,
+    };
     if (failed(pool_submit(n->checkpoints.bulk, &j->job))) {
         free(j);
         give_up(n, "this node has too much to do");
@@ -305,17 +306,23 @@ static void end_ready(struct node *n, const struct fetch_job *j)
         return;
     }
     f->phase = FETCH_INSTALL;
-    consensus_fetched(n->consensus, true);
+    if (f->repair) {
+        loop_post(n->loop, &n->repair.task);
+    } else {
+        consensus_fetched(n->consensus, true);
+    }
 }
 
 static void job_done(struct pool_job *job)
 {
     struct fetch_job *j = (struct fetch_job *)job;
     struct node *n = j->node;
-    fetch_of(n)->working = false;
-    if (n->checkpoints.closing) {
+    struct fetch *f = fetch_of(n);
+    f->working = false;
+    if (n->checkpoints.closing || j->generation != f->generation) {
         manifest_free(j->found);
         free(j);
+        step(n); /* another fetch waited for this */
         return;
     }
     switch (j->work) {
@@ -394,7 +401,7 @@ static void write_done(struct pool_job *job)
 static void write_piece(struct node *n, const struct fetch_piece *piece, struct bytes data)
 {
     struct fetch *f = fetch_of(n);
-    struct checkpoint_paths p = paths_of(n);
+    struct checkpoint_paths p = checkpoint_paths_of(n);
     struct chunk_job *c = mem_new(1, sizeof *c + data.size);
     const char *name = f->manifest->files[piece->file].name;
     c->job = (struct pool_job){.run = write_run, .done = write_done};
@@ -465,6 +472,9 @@ static void take_manifest(struct node *n, const struct frame_chunk *c)
     if (failed(manifest_decode(buf_bytes(&f->manifest_wire), &m, &why))) {
         refuse_source(n, why.text);
         return;
+    }
+    if (f->repair) {
+        f->id.position = m->id.position; /* no node tells it; the state that is read does */
     }
     if (!checkpoint_id_equal(&m->id, &f->id)) {
         manifest_free(m);
@@ -558,7 +568,9 @@ static void run_fetch(struct loop_task *task)
     }
     if (f->failed && !f->working) {
         f->failed = false;
-        consensus_fetched(n->consensus, false);
+        if (!f->repair) {
+            consensus_fetched(n->consensus, false);
+        }
     } else if (f->phase == FETCH_LOOK && !f->working && f->writing == 0) {
         start_work(n, WORK_LOOK, false);
     } else if (f->phase == FETCH_AGREE) {
@@ -566,21 +578,41 @@ static void run_fetch(struct loop_task *task)
     }
 }
 
+static void begin_fetch(struct fetch *f, const struct checkpoint_id *id, uint64_t source,
+                        uint64_t now_ns)
+{
+    f->id = *id;
+    f->source = source;
+    f->refused_count = 0;
+    f->bytes = f->total = 0;
+    f->rounds = 0;
+    f->waits_said = false;
+    f->began_ns = f->progress_ns = now_ns;
+    forget_window(f);
+}
+
+void fetch_repair(struct node *n, const struct checkpoint_id *id)
+{
+    struct fetch *f = fetch_of(n);
+    require(f->phase == FETCH_IDLE);
+    begin_fetch(f, id, 0, loop_now_ns(n->loop));
+    f->repair = true;
+    f->failed = false;
+    f->phase = FETCH_LOOK;
+    log_info("the damaged state is replaced by the checkpoint at height %llu", llu(id->height));
+    step(n);
+}
+
+/* Raft's offer comes first: a node that is too far behind has nothing to go on from. */
 void fetch_wanted(struct node *n, const struct consensus_snapshot *s)
 {
     struct fetch *f = fetch_of(n);
     struct checkpoint_id id = {0};
     bool good = s->manifest != NULL && checkpoint_id_decode(entry_bytes(s->manifest), &id) &&
                 id.index == s->index && id.term == s->term;
-    require(f->phase == FETCH_IDLE);
-    f->id = id;
-    f->source = s->source;
-    f->refused_count = 0;
-    f->bytes = f->total = 0;
-    f->rounds = 0;
-    f->waits_said = false;
-    f->began_ns = f->progress_ns = loop_now_ns(n->loop);
-    forget_window(f);
+    require(f->phase == FETCH_IDLE || f->repair);
+    begin_fetch(f, &id, s->source, loop_now_ns(n->loop));
+    f->repair = false;
     f->failed = !good;
     f->phase = good ? FETCH_LOOK : FETCH_IDLE;
     if (good) {
@@ -647,7 +679,7 @@ struct manifest *fetch_end(struct node *n)
     require(!f->working);
     f->manifest = NULL;
     f->phase = FETCH_IDLE;
-    f->failed = false;
+    f->failed = f->repair = false;
     forget_window(f);
     manifest_free(f->staged);
     f->staged = NULL;

@@ -7,11 +7,6 @@
 #include "server/checkpoint_work.h"
 #include "server/parts.h"
 
-static struct checkpoint_paths paths_of(const struct node *n)
-{
-    return (struct checkpoint_paths){&n->checkpoints.files, n->config.data};
-}
-
 static void drop_apply(struct node *n)
 {
     entry_unref(n->applying.entry);
@@ -23,15 +18,17 @@ static void drop_apply(struct node *n)
 
 void install_switch(struct node *n)
 {
-    struct checkpoint_paths p = paths_of(n);
+    struct checkpoint_paths p = checkpoint_paths_of(n);
     const uint64_t index = n->checkpoints.fetch.id.index;
     const uint64_t began_ns = clock_monotonic_ns(&n->clock);
     struct errtext why;
     bool switched = false;
     require(n->checkpoints.fetch.phase == FETCH_INSTALL);
     scrub_stop(n); /* nothing else may look at the state */
+    pool_drain(n->checkpoints.chunks);
     pool_drain(n->checkpoints.bulk);
     drop_apply(n);
+    n->checkpoints.described = 0; /* the next one is made from another store */
     ledger_close(n->ledger);
     kv_close(n->kv);
     n->ledger = NULL;
@@ -52,6 +49,7 @@ void install_switch(struct node *n)
     uint64_t bytes = n->checkpoints.fetch.manifest->total_bytes;
     uint64_t now_ns = loop_update_now(n->loop);
     checkpoint_add(n, fetch_end(n), true);
+    n->repair.wanted = false; /* what was damaged is gone */
     members_wake(n); /* the node table is another one */
     log_info("the state is that of height %" PRIu64 " now: %" PRIu64 " bytes fetched in %" PRIu64
              " ms, switched in %" PRIu64 " ms",
@@ -62,7 +60,7 @@ void install_switch(struct node *n)
 
 err install_recover(struct node *n, const struct logstore_recovered *r, struct errtext *reterr)
 {
-    struct checkpoint_paths p = paths_of(n);
+    struct checkpoint_paths p = checkpoint_paths_of(n);
     struct checkpoint_record record = {0};
     bool switched = false;
     if (r->snapshot.index > 0 && !checkpoint_record_decode(r->snapshot.manifest, &record)) {
@@ -78,7 +76,7 @@ err install_recover(struct node *n, const struct logstore_recovered *r, struct e
 
 err install_restore(struct node *n, const struct logstore_recovered *r, struct errtext *reterr)
 {
-    struct checkpoint_paths p = paths_of(n);
+    struct checkpoint_paths p = checkpoint_paths_of(n);
     uint64_t index = 0;
     TRY(work_restore(&p, r->first - 1, r->last, &index, reterr));
     log_warn("the state was lost or damaged: this node goes on from its own checkpoint of entry "

@@ -105,7 +105,7 @@ static void serve_manifest(struct node *n, const struct serve_request *r,
 static void serve_file(struct node *n, const struct serve_request *r, struct checkpoint *c)
 {
     const struct frame_fetch *f = &r->fetch;
-    struct checkpoint_paths p = {&n->checkpoints.files, n->config.data};
+    struct checkpoint_paths p = checkpoint_paths_of(n);
     const struct manifest *m = c->manifest;
     if (f->file >= m->file_count || f->offset > m->files[f->file].size ||
         f->length > m->files[f->file].size - f->offset) {

@@ -110,19 +110,48 @@ err work_clear_new(const struct checkpoint_paths *p, struct errtext *reterr)
     return tree_make(p->files, fresh.text, reterr);
 }
 
-static err describe_files(const struct checkpoint_paths *p, const char *dir,
-                          const struct tree_names *names, struct manifest *m,
+/* Takes the hash of a table that an earlier copy of the same store has, too. */
+static bool described(const struct manifest *before, const char *name, uint64_t size,
+                      struct manifest_file *ret)
+{
+    size_t length = strlen(name);
+    bool table = length > 4 && strcmp(name + length - 4, ".sst") == 0;
+    uint32_t low = 0;
+    uint32_t high = before == NULL || !table ? 0 : before->file_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct manifest_file *f = &before->files[middle];
+        int order = strcmp(f->name, name);
+        if (order == 0) {
+            *ret = *f;
+            return f->size == size;
+        }
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return false;
+}
+
+static err describe_files(const struct checkpoint_paths *p, const struct tree_names *names,
+                          const struct manifest *before, struct manifest *m,
                           struct errtext *reterr)
 {
+    struct checkpoint_path dir = checkpoint_path(p, "checkpoints", "new");
     m->files = mem_new(names->count + 1, sizeof *m->files);
     for (size_t i = 0; i < names->count; i++) {
         struct manifest_file *f = &m->files[m->file_count++];
         const char *name = names->list[i].text;
         if (!manifest_name_valid(bytes_text(name))) {
-            return err_fail(reterr, ERR_INVALID, "%s/state/%s is no file of a state", dir, name);
+            return err_fail(reterr, ERR_INVALID, "%s/state/%s is no file of a state", dir.text,
+                            name);
         }
-        memcpy(f->name, name, strlen(name) + 1);
-        TRY(hash_file(p->files, in_state(dir, name).text, f, reterr));
+        struct checkpoint_path path = in_state(dir.text, name);
+        uint64_t size = 0;
+        TRY(tree_size(p->files, path.text, &size, reterr));
+        if (!described(before, name, size, f)) {
+            memcpy(f->name, name, strlen(name) + 1);
+            TRY(hash_file(p->files, path.text, f, reterr));
+        }
         m->total_bytes += f->size;
     }
     return err_ok();
@@ -148,7 +177,7 @@ static err write_manifest(const struct checkpoint_paths *p, const char *dir, str
 }
 
 err work_finish(const struct checkpoint_paths *p, const struct consensus_mark *mark,
-                struct manifest **ret, struct errtext *reterr)
+                const struct manifest *before, struct manifest **ret, struct errtext *reterr)
 {
     struct checkpoint_path dir = checkpoint_path(p, "checkpoints", "new");
     struct checkpoint_path state = checkpoint_path(p, "checkpoints/new", "state");
@@ -166,7 +195,7 @@ err work_finish(const struct checkpoint_paths *p, const struct consensus_mark *m
     }
     if (!failed(e)) {
         id_of(&facts, mark->term, &m.id);
-        e = describe_files(p, dir.text, &names, &m, reterr);
+        e = describe_files(p, &names, before, &m, reterr);
     }
     tree_names_done(&names);
     if (!failed(e)) {
@@ -423,20 +452,27 @@ err work_install(const struct checkpoint_paths *p, uint64_t index,
 
 /* ---- restoring ---- */
 
+err work_set_aside(const struct checkpoint_paths *p, struct errtext *reterr)
+{
+    struct checkpoint_path now = checkpoint_path(p, "state", NULL);
+    struct checkpoint_path damaged = checkpoint_path(p, "state.damaged", NULL);
+    bool there = false;
+    TRY(tree_exists(p->files, now.text, &there, reterr));
+    if (!there) {
+        return err_ok();
+    }
+    TRY(tree_remove(p->files, damaged.text, NULL, reterr));
+    return tree_move(p->files, now.text, damaged.text, reterr);
+}
+
 static err put_in_place(const struct checkpoint_paths *p, uint64_t index, struct errtext *reterr)
 {
     struct checkpoint_path from = checkpoint_dir(p, index, "state");
     struct checkpoint_path now = checkpoint_path(p, "state", NULL);
     struct checkpoint_path fresh = checkpoint_path(p, "state.new", NULL);
-    struct checkpoint_path damaged = checkpoint_path(p, "state.damaged", NULL);
-    bool there = false;
     TRY(tree_remove(p->files, fresh.text, NULL, reterr));
     TRY(tree_clone(p->files, from.text, fresh.text, reterr));
-    TRY(tree_exists(p->files, now.text, &there, reterr));
-    if (there) {
-        TRY(tree_remove(p->files, damaged.text, NULL, reterr));
-        TRY(tree_move(p->files, now.text, damaged.text, reterr));
-    }
+    TRY(work_set_aside(p, reterr));
     return tree_move(p->files, fresh.text, now.text, reterr);
 }
 

@@ -29,10 +29,13 @@ struct checkpoint_path checkpoint_dir(const struct checkpoint_paths *p, uint64_t
 err work_clear_new(const struct checkpoint_paths *p, struct errtext *reterr) ERR_MUST_USE;
 
 /* The copy in data/checkpoints/new/state was made at this mark: reads it through, hashes its files,
- * writes its manifest and gives the directory its name. The manifest is the caller's.
- * CONFLICT: the copy is of another index. */
+ * writes its manifest and gives the directory its name. The manifest is the caller's. The hash of a
+ * table file is taken from `before` if it is there: the manifest of an earlier copy of the same
+ * store, opened once for both, or NULL. A table never changes and its name is never given again;
+ * that it can be read is found by reading it through. CONFLICT: the copy is of another index. */
 err work_finish(const struct checkpoint_paths *p, const struct consensus_mark *mark,
-                struct manifest **ret, struct errtext *reterr) ERR_MUST_USE;
+                const struct manifest *before, struct manifest **ret,
+                struct errtext *reterr) ERR_MUST_USE;
 
 /* Reads the manifest of a directory (checkpoints/INDEX, staging, install). NOT_FOUND. */
 err work_manifest(const struct checkpoint_paths *p, const char *dir, struct manifest **ret,
@@ -76,6 +79,9 @@ err work_install(const struct checkpoint_paths *p, uint64_t index,
  * Cost: reads the whole checkpoint. data/state must not be open. */
 err work_restore(const struct checkpoint_paths *p, uint64_t index_min, uint64_t index_max,
                  uint64_t *ret_index, struct errtext *reterr) ERR_MUST_USE;
+
+/* Moves data/state to data/state.damaged, which is replaced. data/state must not be open. */
+err work_set_aside(const struct checkpoint_paths *p, struct errtext *reterr) ERR_MUST_USE;
 
 /* Removes the files of a checkpoint; its manifest stays. */
 err work_drop_files(const struct checkpoint_paths *p, uint64_t index,

@@ -269,9 +269,15 @@ static void arm_timer(struct node *n)
 static void tick(struct loop_timer *timer)
 {
     struct node *n = timer->ctx;
-    if (n->failure[0] == '\0') {
-        consensus_tick(n->consensus);
+    if (n->failure[0] != '\0') {
+        return;
     }
+    uint64_t due = consensus_timeout_ms(n->consensus);
+    uint64_t now = host_now_ms(n);
+    if (n->role == CONSENSUS_LEADER && now > due) {
+        pace_note(&n->pace.heartbeat, (now - due) * (NS_PER_MS / NS_PER_US));
+    }
+    consensus_tick(n->consensus);
 }
 
 /* Every turn, after whatever happened: is the driver sound, and when does it want its tick? */
@@ -290,6 +296,9 @@ static void after_turn(struct loop_hook *hook)
     if (n->failure[0] != '\0') {
         loop_stop(n->loop);
     }
+    uint64_t began_ns = loop_turn_ns(n->loop);
+    uint64_t now_ns = clock_monotonic_ns(&n->clock);
+    pace_note(&n->pace.stall, now_ns > began_ns ? (now_ns - began_ns) / NS_PER_US : 0);
 }
 
 void host_frame_refused(struct node *n, uint64_t from, const char *why)
@@ -334,6 +343,9 @@ void host_receive(struct node *n, uint64_t from, struct bytes frame)
     n->appended = false;
     err e = consensus_receive(n->consensus, from, frame, &why);
     note_appender(n, from);
+    if (n->role != CONSENSUS_LEADER && from == host_leader_of(n, n->term)) {
+        pace_heard(&n->pace, from, n->term, clock_monotonic_ns(&n->clock));
+    }
     if (err_is(e, ERR_CONFLICT)) {
         alarm_raise(n, ALARM_PEER_LIES, from, "node %llu contradicts what is committed: %s",
                     (unsigned long long)from, why.text);
@@ -562,25 +574,22 @@ static void close_both(struct node *n)
     }
 }
 
-/* The driver gave an install up; there is no other way to do it than to start over from disk, as
- * after a crash (design of the Raft core). The state stays open. Cost: reading the log. */
-static void reset(struct loop_task *task)
+void host_reopen(struct node *n, void (*between)(struct node *n))
 {
-    struct node *n = task->ctx;
     struct errtext why;
-    if (n->failure[0] != '\0' || !consensus_wants_reset(n->consensus) || n->applying_begun) {
-        return; /* asked again every turn: a block that was begun is finished first */
-    }
+    require(!n->applying_begun);
     loop_hook_remove(n->loop, &n->after_turn);
     loop_timer_stop(n->loop, &n->consensus_timer);
     scrub_stop(n); /* it reads the log */
     close_both(n);
-    manifest_free(fetch_end(n));
     entry_unref(n->applying.entry);
     n->applying = (struct consensus_next){0};
     chain_cut(&n->chain, 0);
     n->tail.known = false;
     n->checkpoints.cutting = 0;
+    if (between != NULL) {
+        between(n);
+    }
     err e = host_open_log(n, &why);
     n->role = CONSENSUS_FOLLOWER;
     n->term = n->recovered.term;
@@ -592,6 +601,18 @@ static void reset(struct loop_task *task)
     }
     loop_post(n->loop, &n->state_task);
     loop_post(n->loop, &n->apply_task);
+}
+
+/* The driver gave an install up; there is no other way to do it than to start over from disk, as
+ * after a crash (design of the Raft core). */
+static void reset(struct loop_task *task)
+{
+    struct node *n = task->ctx;
+    if (n->failure[0] != '\0' || !consensus_wants_reset(n->consensus) || n->applying_begun) {
+        return; /* asked again every turn: a block that was begun is finished first */
+    }
+    manifest_free(fetch_end(n));
+    host_reopen(n, NULL);
 }
 
 void host_init(struct node *n)

@@ -143,11 +143,13 @@ static void on_link(void *ctx, uint64_t id, enum peer_direction direction,
 static void each_second(struct loop_timer *timer)
 {
     struct node *n = timer->ctx;
+    pace_second(&n->pace);
     disk_sample(n);
     scrub_second(n);
     gossip_send(n);
     checkpoint_tell(n);
     checkpoint_judge(n);
+    repair_second(n);
     fetch_watch(n);
     alarm_expire(n);
     submit_sweep(n);
@@ -309,6 +311,7 @@ static void init_parts(struct node *n)
     n->checkpoints.files = fileops_system();
     serve_init(n);
     fetch_init(n);
+    repair_init(n);
     members_init(n);
     leadership_init(n);
     loop_timer_init(&n->second_timer, each_second, n);
@@ -338,6 +341,7 @@ static err open_parts(struct node *n, struct errtext *reterr)
         n->signals[i] = loop_signal_new(n->loop, numbers[i], on_signal, n);
     }
     n->started_ns = loop_now_ns(n->loop);
+    n->pace = (struct pace){.heartbeat_ns = (uint64_t)n->config.heartbeat_ms * NS_PER_MS};
     members_wake(n);
     loop_timer_start(n->loop, &n->second_timer, 0, GOSSIP_NS);
     return err_ok();
@@ -411,6 +415,7 @@ void node_close(struct node *n)
         loop_timer_stop(n->loop, &n->second_timer);
         loop_timer_stop(n->loop, &n->drain_timer);
         loop_timer_stop(n->loop, &n->fail_timer);
+        repair_done(n);
         members_done(n);
         leadership_done(n);
     }

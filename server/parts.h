@@ -15,6 +15,7 @@
 #include "server/frames.h"
 #include "server/inflight.h"
 #include "server/members.h"
+#include "server/pace.h"
 #include "server/queue.h"
 #include "server/reads.h"
 #include "server/refusal.h"
@@ -119,6 +120,7 @@ struct node {
     struct logstore_recovered recovered; /* between opening the log and starting the driver */
     struct loop_task reset_task;         /* an install was given up */
     struct loop_task restored_task;      /* the state was replaced */
+    struct pace pace;                    /* how late the loop and the heartbeats were */
     uint64_t frames_refused;
     struct garbled garbled[NODES_MAX];
     struct write *unwritten; /* failed writes: the driver refers to them until it is closed */
@@ -177,6 +179,15 @@ struct node {
 
     struct scrub *scrub; /* scrub.c; owned */
 
+    /* repair.c */
+    struct {
+        bool wanted;   /* the state is damaged */
+        bool said;     /* why it waits */
+        bool from_log; /* no checkpoint is needed: all entries are there */
+        struct loop_task task;
+        struct loop_timer timer;
+    } repair;
+
     /* disk.c */
     uint64_t disk_free_bytes;
     enum disk_level disk_level;  /* of this node */
@@ -215,6 +226,9 @@ err host_open_log(struct node *n, struct errtext *reterr) ERR_MUST_USE;
 /* The state is open: founds the network on the first start, starts the driver. */
 err host_open(struct node *n, struct errtext *reterr) ERR_MUST_USE;
 void host_close(struct node *n);
+/* Closes driver and log and opens them again from disk, as after a crash; `between` may replace the
+ * state (NULL: it stays open). No block is begun. Cost: reading the log. Dies if that fails. */
+void host_reopen(struct node *n, void (*between)(struct node *n));
 /* A frame of a peer for the driver. */
 void host_receive(struct node *n, uint64_t from, struct bytes frame);
 /* Logs a frame that makes no sense, at each doubling of their number: a node that sends nothing
@@ -273,6 +287,8 @@ void alarm_raise(struct node *n, enum alarm_code code, uint64_t node, const char
     __attribute__((format(printf, 4, 5)));
 /* Its cause is provably gone. Harmless when it is not raised. */
 void alarm_clear(struct node *n, enum alarm_code code, uint64_t node);
+/* Is it raised? */
+bool alarm_is_raised(const struct node *n, enum alarm_code code, uint64_t node);
 /* Takes back what mends itself: a clock that is right again. The others stay for a person. */
 void alarm_expire(struct node *n);
 /* "void-block", and what mends it; static texts. */
@@ -305,6 +321,14 @@ void scrub_second(struct node *n);
 /* Waits for the slice under way and gives the round up: before log or state are replaced. */
 void scrub_stop(struct node *n);
 struct scrub_facts scrub_facts(const struct node *n);
+
+/* ---- repair.c ---- */
+void repair_init(struct node *n);
+void repair_done(struct node *n);
+/* A place of the state cannot be read: replaces it from the other nodes, as soon as that can be. */
+void repair_wanted(struct node *n);
+/* Once a second: begins, or says what it waits for. */
+void repair_second(struct node *n);
 
 /* ---- handover.c ---- */
 /* Hands leadership to the most level voter in reach whose disk is better than `worse` (ROOM: any).

@@ -95,6 +95,9 @@ static void found_damage(struct scrub *s)
     alarm_raise(s->node, log ? ALARM_LOG_DAMAGED : ALARM_STATE_DAMAGED, s->node->id,
                 "the scrub found damage in the %s of this node: %s", log ? "log" : "state",
                 s->why.text);
+    if (!log) {
+        repair_wanted(s->node);
+    }
 }
 
 static void next_segment(struct scrub *s)

@@ -158,6 +158,15 @@ static void alarm_installing(struct report *p)
     if (f->phase == FETCH_IDLE) {
         return;
     }
+    if (f->repair) {
+        add_alarm(p, p->n->id, "repairing",
+                  arena_printf(p->a,
+                               "the damaged state is replaced by the checkpoint at height %llu: "
+                               "%llu of %llu bytes",
+                               height, (unsigned long long)f->bytes, (unsigned long long)f->total),
+                  "wait, and examine the disk meanwhile (smartctl, dmesg)");
+        return;
+    }
     bool waits = f->phase == FETCH_AGREE;
     const char *text =
         waits ? arena_printf(p->a, "the checkpoint at height %llu is here and not confirmed yet",
@@ -245,6 +254,10 @@ static void make_status(struct node *n, struct arena *a, struct status_reply *r)
     r->scrub_bytes = scrub.bytes;
     r->scrub_findings = scrub.findings;
     r->scrub_running = scrub.running;
+    r->stall_us = pace_minute(&n->pace.stall);
+    r->stall_worst_us = n->pace.stall.ever;
+    r->heartbeat_late_us = pace_minute(&n->pace.heartbeat);
+    r->heartbeat_late_worst_us = n->pace.heartbeat.ever;
     for (size_t i = 0; i < count; i++) {
         describe_node(&p, &rows[i], &r->nodes[i]);
     }

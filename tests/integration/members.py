@@ -95,7 +95,8 @@ class Machine:
         with open(os.path.join(self.folder, "nodes.txt"), "w", encoding="utf-8") as f:
             f.write(table_text)
         with open(self.bench.lab.path(self.bench.nodes[0], "node.yaml"), encoding="utf-8") as f:
-            timing = [line for line in f if line.startswith(("election", "heartbeat"))]
+            same = ("election", "heartbeat", "checkpoint", "log_", "snapshot")
+            timing = [line for line in f if line.startswith(same)]
         with open(os.path.join(self.folder, "node.yaml"), "w", encoding="utf-8") as f:
             f.write(f"""institution: {self.institution}
 node: {self.name}

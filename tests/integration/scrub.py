@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Bits that rot on a running node's disk, in a closed log segment and in a table: found and named."""
+"""Bits that rot on a running node's disk, in a closed log segment and in a table: found and named.
+
+A damaged table is mended by the node itself: from its log while that is whole, else from a checkpoint
+of the other nodes. A damaged segment goes when the log is cut behind it."""
 import glob
 import os
 import time
@@ -7,6 +10,7 @@ import time
 import faulty
 import harness
 import restart
+import snapshot
 from harness import check
 
 
@@ -69,12 +73,51 @@ def main(bench, _args):
             raise AssertionError("the alarm log-damaged stays although the log is sound")
         time.sleep(0.5)
     check(True, "sound again: the alarm is over")
+    rot_table(bench, victim, "from the log")
+    cut_logs(bench, victim)
+    rot_table(bench, victim, "a checkpoint of another node")
+    check(len(snapshot.same_states(bench)) > 0, "the nodes hold checkpoints of one state")
+
+
+def rot_table(bench, victim, source):
+    """A bit of the largest table: the node says so, and mends it from there."""
+    repairs = snapshot.said(bench, victim, "the state was repaired")
+    found = snapshot.said(bench, victim, "the scrub found damage in the state")
     tables = sorted(glob.glob(bench.lab.path(victim, "data", "state", "*.sst")), key=os.path.getsize)
     check(tables, f"{len(tables)} tables")
     flip(tables[-1], os.path.getsize(tables[-1]) // 3)
-    alarm = [a for a in bench.wait_alarm(victim, "state-damaged", 60)["alarms"]
-             if a["code"] == "state-damaged"][0]
-    check(alarm["node"] == victim, f"a bit of a table: {alarm['text']}")
+    snapshot.wait_said(bench, victim, "the scrub found damage in the state", found + 1, 60)
+    snapshot.wait_said(bench, victim, "the state was repaired", repairs + 1, 120)
+    lines = [line for line in bench.log(victim).splitlines() if "the state was repaired" in line]
+    check(source in lines[-1], f"a bit of a table: {lines[-1].partition('INFO')[2].strip()}")
+    restart.level(bench, 120)
+    facts = wait_scrubbed(bench, victim, None)
+    check(facts["scrub"]["findings"] == 0, "level with the others, and every place can be read")
+    check(all(a["code"] != "state-damaged" for a in facts["alarms"]), "the alarm is over")
+
+
+def cut_logs(bench, victim):
+    """Checkpoints begin; a damaged segment is cut away with the others."""
+    for name in bench.nodes:
+        bench.kill(name, 15)
+        with open(bench.lab.path(name, "node.yaml"), "a", encoding="utf-8") as f:
+            f.write("checkpoint_bytes: 524288\nlog_tail_bytes: 65536\n")
+    for name in bench.nodes:
+        bench.start(name)
+    bench.wait_well()
+    segments = sorted(glob.glob(bench.lab.path(victim, "data", "log", "segment-*")))
+    flip(segments[1], 3000)
+    bench.wait_alarm(victim, "log-damaged")
+    snapshot.end_load(snapshot.start_load(bench, bench.nodes, 8, "cut"))
+    snapshot.wait_cut(bench, bench.nodes, 1)
+    deadline = time.time() + 60
+    while any(a["code"] == "log-damaged" for a in (bench.status(victim)[1] or {"alarms": [
+            {"code": "log-damaged"}]})["alarms"]):
+        if time.time() > deadline:
+            raise AssertionError("the alarm log-damaged stays although the segment is cut away")
+        time.sleep(0.5)
+    check(not os.path.exists(segments[1]), "a damaged segment is gone with the cut log, and the "
+                                           "alarm too")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/require.h"
+#include "storage/tree.h"
 #include "tests/sim/product/edge.h"
 #include "tests/sim/product/kv_store.h"
 
@@ -101,12 +102,20 @@ void kv_disk_crash(struct kv_disk *d, bool power, uint64_t *random)
 
 /* ---- the directory: CURRENT names a store, a table is the content of a checkpoint ---- */
 
-static const char TABLE[] = "pairs.sst";
 static const char CURRENT[] = "CURRENT";
 
 struct kv_path {
     char text[512];
 };
+
+/* Another content has another name: whoever sees a name again may rely on it. */
+static struct kv_path table_name(struct bytes content)
+{
+    struct kv_path name;
+    snprintf(name.text, sizeof name.text, "pairs-%08x.sst",
+             (unsigned)crc32c(0, content.data, content.size));
+    return name;
+}
 
 static struct kv_path in_dir(const char *dir, const char *name)
 {
@@ -215,13 +224,29 @@ static err open_current(struct machine *m, const char *dir, struct store **ret,
     return e;
 }
 
+/* NOT_FOUND: there is no table. */
+static err get_table(struct machine *m, const char *dir, struct buf *ret, struct errtext *reterr)
+{
+    const struct fileops ops = seam_log_files(m);
+    struct tree_names names = {0};
+    TRY(tree_list(&ops, dir, &names, reterr));
+    err e = {ERR_NOT_FOUND};
+    for (size_t i = 0; i < names.count && err_is(e, ERR_NOT_FOUND); i++) {
+        if (strncmp(names.list[i].text, "pairs-", 6) == 0) {
+            e = get_file(m, dir, names.list[i].text, ret, reterr);
+        }
+    }
+    tree_names_done(&names);
+    return e;
+}
+
 /* The content of a checkpoint; without one: an empty store, unless it is only read. */
 static err open_table(struct machine *m, const char *dir, bool read_only, struct store **ret,
                       struct errtext *reterr)
 {
     struct buf content;
     buf_init(&content, TABLE_BYTES_MAX);
-    err e = get_file(m, dir, TABLE, &content, reterr);
+    err e = get_table(m, dir, &content, reterr);
     if (!failed(e)) {
         e = table_decode(buf_bytes(&content), read_only, ret, reterr);
     } else if (err_is(e, ERR_NOT_FOUND) && !read_only) {
@@ -573,7 +598,7 @@ err kv_checkpoint(struct kv *kv, const char *dir, struct errtext *reterr)
     }
     buf_init(&table, TABLE_BYTES_MAX);
     table_encode(kv->store, &table);
-    err e = put_file(m, dir, TABLE, buf_bytes(&table), reterr);
+    err e = put_file(m, dir, table_name(buf_bytes(&table)).text, buf_bytes(&table), reterr);
     buf_done(&table);
     return e;
 }

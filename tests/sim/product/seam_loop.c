@@ -85,6 +85,12 @@ uint64_t loop_now_ns(const struct loop *loop)
     return loop->now_ns;
 }
 
+/* A turn takes no time of its own here. */
+uint64_t loop_turn_ns(const struct loop *loop)
+{
+    return machine_mono_ns(loop->machine);
+}
+
 uint64_t loop_update_now(struct loop *loop)
 {
     loop->now_ns = machine_mono_ns(loop->machine);
@@ -403,6 +409,11 @@ static void on_job(struct happening *event)
 static void drop_job(struct happening *event)
 {
     free(event);
+}
+
+void pool_yields(struct pool *pool)
+{
+    require(pool->busy == 0); /* there is one processor here */
 }
 
 err pool_submit(struct pool *pool, struct pool_job *job)
