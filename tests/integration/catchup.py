@@ -5,6 +5,7 @@
   --join GB         a fourth node with an empty disk joins a ledger whose state takes so many GB while
                     the load goes on; the ledger is built first by two of three nodes, from transfers
                     that carry 4 KiB of random bytes each, and the third one catches up the same way
+  --rate N          records a second while somebody joins (10000)
   --lab DIR         build that ledger in DIR and leave it there; or use the one that is there
 
 Told at the end, and judged: how late heartbeats were, beyond their interval, on every node (`pace`
@@ -27,7 +28,7 @@ from harness import check
 
 MIB = 1 << 20
 MEMORY_MB = 256
-NOTE_BYTES, NOTE_EVENTS = 4096, 200
+NOTE_BYTES, NOTE_EVENTS, EVENTS = 4096, 200, 250
 
 
 def memory_of(bench, name):
@@ -92,7 +93,7 @@ def tell(what, bench, watch, rate):
               f"{watch.stall.get(name, '?')} ms; MB {watch.memory.get(name)}", flush=True)
 
 
-def start_load(bench, addresses, prefix, contract=None, events=250, more=(), in_flight=8):
+def start_load(bench, addresses, prefix, contract=None, events=EVENTS, more=(), in_flight=8):
     with open(bench.lab.profile, encoding="utf-8") as f:
         key = bench.lab.path(json.load(f)["parties"][snapshot.PARTY])
     contract = contract or os.path.join(harness.ROOT, "contracts", "transfer.rules")
@@ -122,7 +123,7 @@ def wait_said(bench, name, words, count, seconds):
 def seconds_of(bench, name):
     """What the log says of the last install."""
     lines = [line for line in bench.log(name).splitlines() if "the state is that of height" in line]
-    return lines[-1].partition("INFO")[2].strip()
+    return lines[-1].partition("INFO")[2].strip() if lines else ""
 
 
 def judge(bench, args, watch, base):
@@ -156,9 +157,8 @@ def behind(bench, args):
     watch = Watch(bench)
     began = time.time()
     bench.start(follower)
-    wait_said(bench, follower, "the state is that of height", 1, 1800)
-    print(seconds_of(bench, follower))
-    wait_near(bench, follower, 600)
+    wait_near(bench, follower, 3600)
+    print(seconds_of(bench, follower) or "(from the log: no checkpoint had cut it yet)")
     check(True, f"{follower} follows the load again after {time.time() - began:.0f} s")
     tell("while it caught up", bench, watch, watch.end())
     end_load(load)
@@ -248,7 +248,8 @@ def join(bench, args):
           f"{[state_mb(bench, n) for n in bench.nodes]} MB")
     check(min(state_mb(bench, n) for n in bench.nodes) >= args.join * 1000 * 0.9,
           f"every state takes {args.join} GB or near")
-    load = start_load(bench, usable(bench), f"join{int(time.time())}")
+    load = start_load(bench, usable(bench), f"join{int(time.time())}",
+                      more=("--rate", str(args.rate // EVENTS)))
     time.sleep(args.seconds / 4)
     base = {n: memory_of(bench, n)["rss"] for n in bench.nodes}
     watch = Watch(bench)
@@ -285,4 +286,4 @@ def main(bench, args):
 
 
 if __name__ == "__main__":
-    harness.main(main, behind=0, join=0, lab="", seconds=120, late_ms=50)
+    harness.main(main, behind=0, join=0, lab="", seconds=120, late_ms=50, rate=10000)
