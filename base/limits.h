@@ -271,8 +271,8 @@ static_assert((int)CHECKPOINT_RECORD_BYTES_MAX <= (int)LOG_MANIFEST_BYTES_MAX,
 enum {
     KV_FAMILIES_MAX = 32,              /* each costs a memtable and files */
     KV_FAMILY_NAME_MAX = 32,
-    KV_PACK_VALUES = 64,               /* neighbours stored together: reading one walks past these */
-    KV_PACK_BYTES = 32 << 10,          /* and reads at most two or three blocks of a table */
+    KV_PACK_VALUES = 64,               /* stored together: reading one walks past these */
+    KV_PACK_BYTES = 32 << 10,          /* and reads two or three blocks of a table */
     KV_PREFIX_BYTES_MAX = 255,
     KV_WRITE_BUFFER_BYTES = 24 << 20,  /* all families; twice that while one flush runs */
     KV_BLOCK_CACHE_BYTES = 48 << 20,   /* a node stays under 256 MiB with 250,000 readings */

@@ -226,6 +226,15 @@ int64_t accounts_balance(struct accounts *a, struct bytes key)
     return account_of(a, key)->balance;
 }
 
+/* An account has one contract and one unit for ever, so what it belongs to is found once. */
+static void group_take(struct accounts *a, struct ledger_account *account, const char *unit)
+{
+    if (account->group == NULL) {
+        account->group = group_of(a, account_key(account), bytes_text(unit));
+    }
+    require(strcmp(account->group->unit, unit) == 0);
+}
+
 static void move(struct accounts *a, struct ledger_account *account, int64_t quanta)
 {
     if (a->undo_on) {
@@ -253,12 +262,9 @@ void accounts_move(struct accounts *a, const struct rules_posting *posting)
     require(posting->quanta > 0);
     struct ledger_account *debit = account_of(a, posting->debit);
     struct ledger_account *credit = account_of(a, posting->credit);
-    struct account_group *group = group_of(a, posting->debit, bytes_text(posting->unit));
-    require(group == group_of(a, posting->credit, bytes_text(posting->unit)));
-    require(debit->group == NULL || debit->group == group);
-    require(credit->group == NULL || credit->group == group);
-    debit->group = group;
-    credit->group = group;
+    group_take(a, debit, posting->unit);
+    group_take(a, credit, posting->unit);
+    require(debit->group == credit->group);
     move(a, debit, -posting->quanta);
     move(a, credit, posting->quanta);
 }

@@ -121,9 +121,11 @@ void record_write(struct ledger *l, const struct recording *what, const struct r
     memcpy(record.request_hash, what->request_hash, 32);
     memcpy(record.text_hash, what->text_hash, 32);
     memcpy(record.digest, head->digest, 32);
-    record_salted_hash(what->salt, what->index, out->outcome, record.outcome_hash);
-    record_salted_hash(what->salt, what->index, out->effects, record.effects_hash);
-    record_salted_hash(what->salt, what->index, out->trace, record.trace_hash);
+    uint8_t seal[32];
+    record_seal(what->salt, what->index, seal);
+    record_sealed_hash(seal, out->outcome, record.outcome_hash);
+    record_sealed_hash(seal, out->effects, record.effects_hash);
+    record_sealed_hash(seal, out->trace, record.trace_hash);
     struct posting_place place = {head->position, head->time_ns};
     accounts_record(&l->accounts, &place, out, record.accounts_root);
 

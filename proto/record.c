@@ -135,13 +135,20 @@ void record_seal(const uint8_t salt[32], uint32_t index, uint8_t ret[32])
     sha256_end(&s, ret);
 }
 
+void record_sealed_hash(const uint8_t seal[32], struct bytes bytes, uint8_t ret[32])
+{
+    require(seal != NULL);
+    require(ret != NULL);
+    struct sha256 s;
+    sha256_init(&s);
+    sha256_add(&s, seal, 32);
+    sha256_add_bytes(&s, bytes);
+    sha256_end(&s, ret);
+}
+
 void record_salted_hash(const uint8_t salt[32], uint32_t index, struct bytes bytes, uint8_t ret[32])
 {
     uint8_t seal[32];
-    struct sha256 s;
     record_seal(salt, index, seal);
-    sha256_init(&s);
-    sha256_add(&s, seal, sizeof(seal));
-    sha256_add_bytes(&s, bytes);
-    sha256_end(&s, ret);
+    record_sealed_hash(seal, bytes, ret);
 }

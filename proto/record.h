@@ -44,6 +44,9 @@ void record_leaf_hash(struct bytes wire, uint8_t ret[32]);
 /* SHA-256(salt || u32 index): what opens the salted hashes of one record, and of no other. */
 void record_seal(const uint8_t salt[32], uint32_t index, uint8_t ret[32]);
 
+/* SHA-256(seal || bytes), where several texts have one seal. */
+void record_sealed_hash(const uint8_t seal[32], struct bytes bytes, uint8_t ret[32]);
+
 /* SHA-256(seal || bytes): keeps outcomes of low entropy from being guessed.
  * salt is the body's; for a timer that of the request that led to it; index is the record's. */
 void record_salted_hash(const uint8_t salt[32], uint32_t index, struct bytes bytes,

@@ -19,6 +19,8 @@ enum {
     BLOCK_BYTES = 16 << 10,
     TABLE_FORMAT = 5,
     TABLE_FILE_BYTES = 32 << 20,
+    LEVELS = 7,       /* RocksDB's own number */
+    LEVELS_PLAIN = 2, /* that are not compressed: the newest tables, and those merged from them */
     ARENA_BYTES = 128 << 10, /* steps in which a memtable grows: many families share the buffer */
 };
 
@@ -83,6 +85,7 @@ static rocksdb_options_t *options_of_db(const struct kv_options *o)
     rocksdb_options_set_create_if_missing(x, !o->read_only);
     rocksdb_options_set_create_missing_column_families(x, !o->read_only);
     rocksdb_options_set_paranoid_checks(x, 1);
+    rocksdb_options_set_allow_concurrent_memtable_write(x, 0); /* one thread writes */
     rocksdb_options_set_wal_recovery_mode(x, RECOVER_POINT_IN_TIME);
     rocksdb_options_set_atomic_flush(x, 1); /* all families reach the same applied index */
     rocksdb_options_set_db_write_buffer_size(x, write_buffer);
@@ -98,8 +101,23 @@ static rocksdb_options_t *options_of_db(const struct kv_options *o)
     return x;
 }
 
+/* What lies in the upper levels is soon merged and written again, so it is compressed only below
+ * them: 7 % less time for a block of transfers. Tables of a sequence do not overlap and move down
+ * as they are, if they are compressed alike. */
+static void set_compression(rocksdb_options_t *x, const struct kv_family *family)
+{
+    int levels[LEVELS];
+    for (size_t i = 0; i < LEVELS; i++) {
+        levels[i] = i < LEVELS_PLAIN ? rocksdb_no_compression : rocksdb_lz4_compression;
+    }
+    rocksdb_options_set_compression(x, rocksdb_lz4_compression);
+    if (!family->sequence) {
+        rocksdb_options_set_compression_per_level(x, levels, LEVELS);
+    }
+}
+
 static rocksdb_options_t *options_of_family(const struct kv *kv, const struct kv_options *o,
-                                            bool point_lookup)
+                                            const struct kv_family *family)
 {
     rocksdb_options_t *x = rocksdb_options_create_copy(kv->db_options);
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
@@ -109,7 +127,7 @@ static rocksdb_options_t *options_of_family(const struct kv *kv, const struct kv
     rocksdb_block_based_options_set_format_version(table, TABLE_FORMAT);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1); /* bounds memory */
     rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
-    if (point_lookup) {
+    if (family->point_lookup) {
         rocksdb_block_based_options_set_filter_policy(
             table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
     }
@@ -117,7 +135,7 @@ static rocksdb_options_t *options_of_family(const struct kv *kv, const struct kv
     rocksdb_options_set_write_buffer_size(x, write_buffer);
     rocksdb_options_set_arena_block_size(x, ARENA_BYTES);
     rocksdb_options_set_target_file_size_base(x, TABLE_FILE_BYTES);
-    rocksdb_options_set_compression(x, rocksdb_lz4_compression);
+    set_compression(x, family);
     rocksdb_block_based_options_destroy(table);
     return x;
 }
@@ -132,10 +150,10 @@ static void kv_prepare(struct kv *kv, const struct kv_options *o)
         memcpy(kv->name_room[i], o->families[i].name, strlen(o->families[i].name) + 1);
         kv->names[i] = kv->name_room[i];
         kv->sequence[i] = o->families[i].sequence;
-        kv->family_options[i] = options_of_family(kv, o, o->families[i].point_lookup);
+        kv->family_options[i] = options_of_family(kv, o, &o->families[i]);
     }
     kv->names[o->families_count] = "default"; /* RocksDB has it always; nothing is in it */
-    kv->family_options[o->families_count] = options_of_family(kv, o, false);
+    kv->family_options[o->families_count] = options_of_family(kv, o, &(struct kv_family){0});
     kv->read = rocksdb_readoptions_create();
     rocksdb_readoptions_set_verify_checksums(kv->read, 1);
     kv->write = rocksdb_writeoptions_create();
@@ -464,6 +482,9 @@ err kv_commit(struct kv *kv, const struct kv_batch *b, bool sync, struct errtext
     require(b != NULL);
     char *text = NULL;
     settle_all(b);
+    /* Of this thread: RocksDB else counts each comparison of keys in thread-local storage, 4 % of a
+     * block's writes. */
+    rocksdb_set_perf_level(rocksdb_disable);
     rocksdb_write(kv->db, sync ? kv->write_sync : kv->write, b->batch, &text);
     return text == NULL ? err_ok() : kv_rocks_fail(reterr, text, "write the state");
 }
