@@ -45,6 +45,8 @@ const struct command *const COMMANDS[] = {
     &CONSISTENCY_VERIFY,
     &EXPLAIN,
     &WATCH,
+    &AUDIT,
+    &EXPORT,
     &STATUS,
     &RULES_CHECK,
     &RULES_TEST,

@@ -15,6 +15,7 @@ extern const struct command SIGN, SUBMIT, IMPORT_READINGS, SIMULATE, EXPLAIN;
 extern const struct command RECEIPT_GET, RECEIPT_VERIFY, RECEIPT_SHOW, POLICY, STATEMENT_VERIFY;
 extern const struct command CONSISTENCY_GET, CONSISTENCY_VERIFY;
 extern const struct command BALANCE, ROWS, STATEMENT, TRIAL_BALANCE, OUTCOME, WATCH, STATUS;
+extern const struct command AUDIT, EXPORT;
 extern const struct command RULES_CHECK, RULES_TEST, RULES_RUN;
 extern const struct command RULES_FMT, RULES_MUTATE, RULES_EXPLAIN;
 extern const struct command COMPLETION;

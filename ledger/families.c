@@ -21,6 +21,7 @@ static const struct kv_family FAMILIES[FAMILIES_COUNT] = {
     [FAMILY_LOCAL] = {.name = "local", .point_lookup = true},
     [FAMILY_TRACES] = {.name = "traces", .sequence = true},
     [FAMILY_INPUTS] = {.name = "inputs", .sequence = true},
+    [FAMILY_HEADS] = {.name = "heads"},
 };
 
 void ledger_kv_families(struct kv_options *options)

@@ -23,6 +23,7 @@ enum ledger_family_number {
     FAMILY_LOCAL = FAMILIES_REPLICATED, /* applied Raft index */
     FAMILY_TRACES,                      /* traces by position */
     FAMILY_INPUTS,                      /* what accepted events read, by position */
+    FAMILY_HEADS,                       /* complete checkpoints, by tree size */
     FAMILIES_COUNT,
 };
 

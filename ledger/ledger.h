@@ -487,7 +487,8 @@ struct ledger_accounts_query {
 };
 
 struct ledger_account_name {
-    struct ledger_place place; /* contract and "wallet[c01]" */
+    struct ledger_place place; /* contract and "wallet[c01]", or "wallet (issued)" */
+    bool issuance;             /* the latter: no statement is made of it */
     uint64_t postings;
 };
 

@@ -259,6 +259,7 @@ static err account_keep(const struct ledger *l, struct bytes key, struct bytes v
         e = no_room(reterr);
     }
     ret->postings = v.count;
+    ret->issuance = issuance;
     buf_done(&place);
     return e;
 }

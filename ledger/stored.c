@@ -42,6 +42,27 @@ err stored_record(struct kv *kv, uint64_t position, struct buf *value, struct le
     return err_ok();
 }
 
+err stored_head(struct kv *kv, uint64_t size, struct buf *ret, struct errtext *reterr)
+{
+    require(kv != NULL);
+    struct buf first;
+    struct bytes key;
+    struct bytes note;
+    buf_init(&first, sizeof(size));
+    buf_put_u64(&first, size);
+    struct kv_range range = {.family = FAMILY_HEADS, .lower = buf_bytes(&first)};
+    struct kv_iter *it = kv_iter_open(kv, &range);
+    buf_done(&first);
+    bool found = kv_iter_next(it, &key, &note);
+    if (found) {
+        buf_put_bytes(ret, note);
+    }
+    TRY(kv_iter_close(it, reterr));
+    return found ? err_ok()
+                 : err_fail(reterr, ERR_NOT_FOUND, "no head of size %llu or more is kept",
+                            (unsigned long long)size);
+}
+
 /* ---- comparing ---- */
 
 /* How people call an entry of a family. */

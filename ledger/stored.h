@@ -20,6 +20,10 @@ err stored_block(struct kv *kv, uint64_t height, struct buf *ret,
 err stored_record(struct kv *kv, uint64_t position, struct buf *value, struct ledger_record *ret,
                   struct errtext *reterr) ERR_MUST_USE;
 
+/* The note of the cosigned head of the least size that is at least `size` into ret (initialised,
+ * the caller's). NOT_FOUND. */
+err stored_head(struct kv *kv, uint64_t size, struct buf *ret, struct errtext *reterr) ERR_MUST_USE;
+
 /* The first entry in which two databases differ. */
 struct stored_difference {
     bool is;             /* false: the replicated families are the same */

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 LAYER = {"base": 0, "crypto": 1, "rules": 1, "storage": 1, "proto": 2, "net": 2,
-         "ledger": 3, "consensus": 3, "verify": 3, "server": 4, "cli": 4}
+         "ledger": 3, "consensus": 3, "verify": 3, "server": 4, "audit": 4, "cli": 5}
 
 # Foreign header -> where it may be included (folder or file prefixes).
 FOREIGN = {

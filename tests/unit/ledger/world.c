@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/require.h"
+#include "crypto/note.h"
 #include "proto/block.h"
 #include "proto/genesis.h"
 #include "rules/rules.h"
@@ -74,7 +76,7 @@ static void node_make(struct world *w, struct node_entry *ret, uint64_t id, cons
     ret->peer_address = bytes_text(arena_printf(a, "127.0.0.1:%u", 7000 + (unsigned)id));
     ret->client_address = bytes_text(arena_printf(a, "127.0.0.1:%u", 8000 + (unsigned)id));
     ret->transport_key = bytes_text(arena_printf(a, "transport key %u", (unsigned)id));
-    memset(ret->head_key, (int)(0x40 + id), sizeof(ret->head_key));
+    sign_key_public(w->heads[id - 1], ret->head_key);
 }
 
 static void party_make(struct world *w, struct party_entry *ret, const char *name,
@@ -110,7 +112,7 @@ static void genesis_make(struct world *w, const struct bytes *texts, size_t coun
         contracts[i] = texts[i];
     }
     struct genesis g = {
-        .origin = bytes_text("concordat.example/test"),
+        .origin = bytes_text(WORLD_ORIGIN),
         .created_ns = WORLD_START_NS,
         .measures = measures,
         .measure_count = 5,
@@ -156,6 +158,11 @@ static void prepare(struct world *w)
         memset(seed, 0x10 + i, sizeof(seed));
         w->keys[i] = sign_key_from_seed(seed);
     }
+    for (uint8_t i = 0; i < WORLD_NODES; i++) {
+        uint8_t seed[SIGN_SEED_SIZE];
+        memset(seed, 0x41 + i, sizeof(seed));
+        w->heads[i] = sign_key_from_seed(seed);
+    }
 }
 
 void world_open_texts(struct world *w, const struct bytes *texts, size_t count)
@@ -199,6 +206,9 @@ void world_close(struct world *w)
     remove_dir(w->dir);
     for (size_t i = 0; i < WORLD_KEYS; i++) {
         sign_key_free(w->keys[i]);
+    }
+    for (size_t i = 0; i < WORLD_NODES; i++) {
+        sign_key_free(w->heads[i]);
     }
     buf_done(&w->genesis);
     arena_done(&w->arena);
@@ -394,4 +404,22 @@ struct bytes world_args_key(struct world *w, const char *party, enum world_key k
     struct bytes copy = arena_copy(&w->arena, buf_bytes(&args));
     buf_done(&args);
     return copy;
+}
+
+void world_cosign(struct world *w, unsigned node, struct bytes text, uint64_t time_s,
+                  struct buf *note)
+{
+    static const char *const NAMES[] = {"energie", "social", "ville"};
+    uint8_t public[SIGN_PUBLIC_SIZE];
+    struct note_key key;
+    struct errtext why;
+    char name[NOTE_NAME_BYTES_MAX];
+    require(node >= 1 && node <= WORLD_NODES);
+    struct sign_key *private = w->heads[node - 1];
+    sign_key_public(private, public);
+    must(note_key_make(NOTE_ED25519, WORLD_ORIGIN, public, &key, &why), &why);
+    note_sign(&key, private, text, 0, note);
+    (void)snprintf(name, sizeof(name), WORLD_ORIGIN "/%s/%u", NAMES[node - 1], node);
+    must(note_key_make(NOTE_COSIGNATURE, name, public, &key, &why), &why);
+    note_sign(&key, private, text, time_s, note);
 }

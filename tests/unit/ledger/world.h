@@ -24,7 +24,9 @@ enum world_key {
     WORLD_KEYS = 16,
 };
 
-enum { WORLD_CONTRACTS_MAX = 8, WORLD_ACTIONS_MAX = 16 };
+enum { WORLD_CONTRACTS_MAX = 8, WORLD_ACTIONS_MAX = 16, WORLD_NODES = 3 };
+
+#define WORLD_ORIGIN "concordat.example/test"
 
 /* 2026-07-15T10:00:00Z, before the first block. */
 #define WORLD_START_NS UINT64_C(1784109600000000000)
@@ -35,6 +37,7 @@ struct world {
     struct ledger *ledger;
     struct buf genesis;
     struct sign_key *keys[WORLD_KEYS];
+    struct sign_key *heads[WORLD_NODES]; /* tree-head keys of the nodes 1, 2, 3 */
     struct arena arena; /* of everything a test builds and asks */
     uint64_t raft_index, time_ns;
     struct ledger_head head; /* after the last block that was made */
@@ -109,5 +112,9 @@ struct bytes world_args_key(struct world *w, const char *party, enum world_key k
 
 /* NUL-terminated copy in the arena. */
 const char *world_text(struct world *w, struct bytes b);
+
+/* Appends both signature lines of a node (1, 2, 3) over the text of a head. */
+void world_cosign(struct world *w, unsigned node, struct bytes text, uint64_t time_s,
+                  struct buf *note);
 
 #endif
