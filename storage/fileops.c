@@ -80,6 +80,23 @@ static int64_t sys_size(void *ctx, int fd)
     return fstat(fd, &st) == 0 ? (int64_t)st.st_size : -errno;
 }
 
+/* lseek(2): a file system without holes has one at the end of each file. What was written and not
+ * synced is data; what was reserved is a hole until it is written, or read into the page cache. */
+static int64_t sys_data_end(void *ctx, int fd)
+{
+    off_t end = 0;
+    for (;;) {
+        off_t data = lseek(fd, end, SEEK_DATA);
+        if (data < 0) {
+            return errno == ENXIO ? (int64_t)end : errno == EINVAL ? sys_size(ctx, fd) : -errno;
+        }
+        end = lseek(fd, data, SEEK_HOLE);
+        if (end < 0) {
+            return -errno;
+        }
+    }
+}
+
 static int sys_rename(void *ctx, const char *from, const char *to)
 {
     return rename(from, to) == 0 ? 0 : -errno;
@@ -164,6 +181,7 @@ struct fileops fileops_system(void)
         .fdatasync = sys_fdatasync,
         .fallocate = sys_fallocate,
         .size = sys_size,
+        .data_end = sys_data_end,
         .rename = sys_rename,
         .unlink = sys_unlink,
         .mkdir = sys_mkdir,

@@ -21,6 +21,9 @@ struct fileops {
     /* Reserves size bytes from the start, which read as zero. */
     int (*fallocate)(void *ctx, int fd, uint64_t size);
     int64_t (*size)(void *ctx, int fd);
+    /* From here to the end of the file there are only zeros, which need not be read: room that was
+     * reserved and never written. At most the size. */
+    int64_t (*data_end)(void *ctx, int fd);
     int (*rename)(void *ctx, const char *from, const char *to);
     int (*unlink)(void *ctx, const char *path);
     /* A directory of mode 0700; an empty one goes away. */

@@ -94,6 +94,58 @@ out:
     return e;
 }
 
+/* The last record of a group may end in zeros, which a file that was copied may not hold: of an
+ * entry, and what aligns the group. Everything before them has a head that is not zero. */
+enum { ZEROS_MAX = LOG_ENTRY_BYTES_MAX + LOG_GROUP_ALIGN };
+
+/* The bytes up to end, and as many zeros as may belong to them. */
+static int64_t read_written(const struct logdir *d, int fd, int64_t end, int64_t size,
+                            struct buf *ret)
+{
+    int64_t want = end + ZEROS_MAX < size ? end + ZEROS_MAX : size;
+    uint8_t *room = buf_room(ret, (size_t)want);
+    require(room != NULL); /* it holds LOG_SEGMENT_BYTES_MAX */
+    int64_t have = d->ops.pread(d->ops.ctx, fd, room, (size_t)end, 0);
+    if (have == end) {
+        memset(room + end, 0, (size_t)(want - end));
+        have = want;
+    }
+    if (have > 0) {
+        buf_added(ret, (size_t)have);
+    }
+    return have;
+}
+
+err logdir_read_segment(const struct logdir *d, uint64_t number, struct buf *ret,
+                        uint64_t *ret_size, struct errtext *reterr)
+{
+    struct logpath path = logdir_segment_path(d, number);
+    buf_clear(ret);
+    int fd = d->ops.open(d->ops.ctx, path.text, O_RDONLY);
+    if (fd < 0) {
+        return logdir_fail(reterr, "open", path.text, fd);
+    }
+    err e = err_ok();
+    int64_t size = d->ops.size(d->ops.ctx, fd);
+    int64_t end = size < 0 ? size : d->ops.data_end(d->ops.ctx, fd);
+    if (end < 0 || size > LOG_SEGMENT_BYTES_MAX) {
+        e = end < 0 ? logdir_fail(reterr, "size of", path.text, (int)end)
+                    : err_fail(reterr, ERR_CORRUPT, "%s: damaged: %" PRId64 " bytes long",
+                               path.text, size);
+        goto out;
+    }
+    require(end <= size);
+    int64_t have = read_written(d, fd, end, size, ret);
+    if (have < 0) {
+        e = logdir_fail(reterr, "read", path.text, (int)have);
+        goto out;
+    }
+    *ret_size = (uint64_t)size;
+out:
+    d->ops.close(d->ops.ctx, fd);
+    return e;
+}
+
 static int fill_segment(const struct logdir *d, int fd, const struct log_segment *s, uint64_t size)
 {
     uint8_t head[LOG_SEGMENT_HEAD_BYTES];

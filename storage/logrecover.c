@@ -203,8 +203,8 @@ static err damaged_at(struct recovery *r, uint64_t segment, size_t at, const cha
 /* group_limit: first group of the segment behind it, 0 for the last one. */
 static err read_segment(struct recovery *r, uint64_t number, uint64_t group_limit)
 {
-    struct logpath path = logdir_segment_path(&r->ls->dir, number);
-    TRY(logdir_read(&r->ls->dir, path.text, &r->segment_file, LOG_SEGMENT_BYTES_MAX, r->reterr));
+    uint64_t size = 0;
+    TRY(logdir_read_segment(&r->ls->dir, number, &r->segment_file, &size, r->reterr));
     struct log_scan s = {.segment = buf_bytes(&r->segment_file), .seed = log_seed(r->head.salt)};
     r->last_group = bytes_of(NULL, 0);
     s.group_next = r->head.group_first;
@@ -233,7 +233,7 @@ static err read_segment(struct recovery *r, uint64_t number, uint64_t group_limi
     }
     r->group_next = s.group_next;
     r->ls->writer.offset = s.at;
-    r->ls->writer.segment_size = s.segment.size;
+    r->ls->writer.segment_size = size;
     r->ls->writer.seed = s.seed;
     return err_ok();
 }

@@ -42,6 +42,12 @@ err logdir_replace(const struct logdir *d, const char *name, struct bytes conten
 err logdir_read(const struct logdir *d, const char *path, struct buf *ret, size_t size_max,
                 struct errtext *reterr) ERR_MUST_USE;
 
+/* Reads a segment as far as it was written, with the zeros that may belong to its last group; what
+ * is not in ret is zero up to the segment's size in *ret_size.
+ * ret (cleared first) holds LOG_SEGMENT_BYTES_MAX. CORRUPT (too large), IO. */
+err logdir_read_segment(const struct logdir *d, uint64_t number, struct buf *ret,
+                        uint64_t *ret_size, struct errtext *reterr) ERR_MUST_USE;
+
 /* Makes a segment of at least size bytes, durable under its name, and opens it for writing. On
  * failure nothing of it is left. */
 err logdir_make_segment(const struct logdir *d, const struct log_segment *s, uint64_t size,

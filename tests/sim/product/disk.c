@@ -394,6 +394,17 @@ static int64_t op_size(void *ctx, int fd)
     return d->dead ? -EIO : (int64_t)file_of(d, fd)->seen_size;
 }
 
+/* Exactly behind the last byte that is not zero: the least that a file system may say. */
+static int64_t op_data_end(void *ctx, int fd)
+{
+    struct disk *d = ctx;
+    size_t end = d->dead ? 0 : file_of(d, fd)->seen_size;
+    while (end > 0 && file_of(d, fd)->seen[end - 1] == 0) {
+        end--;
+    }
+    return d->dead ? -EIO : (int64_t)end;
+}
+
 static bool is_empty(const struct disk *d, const char *dir)
 {
     for (size_t i = 0; i < d->seen.count; i++) {
@@ -549,6 +560,7 @@ struct fileops disk_ops(struct disk *d)
         .fdatasync = op_fdatasync,
         .fallocate = op_fallocate,
         .size = op_size,
+        .data_end = op_data_end,
         .rename = op_rename,
         .unlink = op_unlink,
         .mkdir = op_mkdir,

@@ -96,6 +96,12 @@ static int64_t log_size(void *ctx, int fd)
     return ops.size(ops.ctx, fd);
 }
 
+static int64_t log_data_end(void *ctx, int fd)
+{
+    struct fileops ops = disk_of(ctx);
+    return ops.data_end(ops.ctx, fd);
+}
+
 static int log_rename(void *ctx, const char *from, const char *to)
 {
     disk_call(ctx);
@@ -167,6 +173,7 @@ struct fileops seam_log_files(struct machine *m)
         .fdatasync = log_fdatasync,
         .fallocate = log_fallocate,
         .size = log_size,
+        .data_end = log_data_end,
         .rename = log_rename,
         .unlink = log_unlink,
         .mkdir = log_mkdir,

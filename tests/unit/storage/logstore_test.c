@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +19,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "storage/dir.h"
+#include "storage/fileops.h"
 #include "storage/logstore.h"
 
 static char dir[64];
@@ -358,6 +360,44 @@ static void damage_is_met_when_read(void **state)
     logstore_close(ls);
 }
 
+/* Room that was never written is not read; but zeros at the end of an entry are entry, also when a
+ * copy has made a hole of them, as cp --sparse does. */
+static void holes_are_not_read(void **state)
+{
+    static uint8_t zeros[LOG_ENTRY_BYTES_MAX];
+    struct logstore_recovered r;
+    struct logstore *ls = open_log(&r);
+    set_term(ls, 1, 0);
+    append(ls, 1, 1, "one");
+    struct logstore_entry entry = {1, 1, bytes_of(zeros, sizeof zeros)};
+    struct logstore_job job = {
+        .kind = LOGSTORE_ENTRIES, .first = 2, .entries = &entry, .entries_count = 1};
+    assert_false(failed(logstore_submit(ls, &job)));
+    assert_ptr_equal(wait_job(ls), &job);
+    logstore_close(ls);
+    char path[120];
+    snprintf(path, sizeof path, "%s/segment-%016x", dir, 1);
+    struct fileops files = fileops_system();
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, LOG_SEGMENT_BYTES) != 0) {
+        print_message("SKIP: this file system makes no holes\n");
+        close(fd);
+        return;
+    }
+    assert_int_equal(files.size(files.ctx, fd), LOG_SEGMENT_BYTES);
+    assert_in_range(files.data_end(files.ctx, fd), 64, 64 << 10);
+    close(fd);
+    ls = open_log(&r);
+    assert_int_equal(r.last, 2);
+    append(ls, 3, 1, "three");
+    logstore_close(ls);
+    ls = open_log(&r);
+    assert_int_equal(r.last, 3);
+    assert_entry(ls, 3, "three");
+    logstore_close(ls);
+}
+
 /* Writes entries and says each acknowledged index until it is killed. */
 static void victim(int out)
 {
@@ -415,6 +455,14 @@ enum { SLOWER = 10 };
 enum { SLOWER = 1 };
 #endif
 
+static uint64_t cpu_ms(void)
+{
+    struct timespec t;
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / NS_PER_MS;
+}
+
+/* In CPU time, for the machine is not ours alone. */
 static void opens_fast(void **state)
 {
     enum { JOBS = 250, EACH = 1000, OPEN_MS_MAX = 3000 * SLOWER };
@@ -434,11 +482,10 @@ static void opens_fast(void **state)
         assert_ptr_equal(wait_job(ls), &job);
     }
     logstore_close(ls);
-    struct clock c = clock_system();
-    uint64_t from = clock_monotonic_ns(&c);
+    uint64_t from_ms = cpu_ms();
     ls = open_log(&r);
-    uint64_t took_ms = (clock_monotonic_ns(&c) - from) / NS_PER_MS;
-    print_message("%d entries, %d MB: opened in %llu ms\n", JOBS * EACH,
+    uint64_t took_ms = cpu_ms() - from_ms;
+    print_message("%d entries, %d MB: opened in %llu ms of CPU\n", JOBS * EACH,
                   JOBS * EACH * 325 / 1000000, (unsigned long long)took_ms);
     assert_int_equal(r.last, JOBS * EACH);
     assert_true(took_ms < OPEN_MS_MAX);
@@ -455,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(loop_and_writer_work_at_once, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(snapshots_drop_segments, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(damage_is_met_when_read, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(holes_are_not_read, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(kill_loses_nothing, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(opens_fast, make_dir, drop_dir),
     };
