@@ -111,6 +111,7 @@ bool frame_gossip_read(struct bytes frame, struct frame_gossip *ret)
     f.role = cursor_u8(&c);
     uint8_t flags = cursor_u8(&c);
     f.draining = (flags & GOSSIP_DRAINING) != 0;
+    f.disk_slow = (flags & GOSSIP_DISK_SLOW) != 0;
     f.disk_level = (flags & GOSSIP_DISK_STOP) != 0  ? DISK_STOP
                    : (flags & GOSSIP_DISK_LOW) != 0 ? DISK_LOW
                                                     : DISK_ROOM;

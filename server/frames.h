@@ -45,6 +45,7 @@ enum {
     GOSSIP_DRAINING = 1 << 0,
     GOSSIP_DISK_LOW = 1 << 1,
     GOSSIP_DISK_STOP = 1 << 2,
+    GOSSIP_DISK_SLOW = 1 << 3,
 };
 
 /* DISK and STRANGER: u8 version, 16 disk id. */
@@ -66,7 +67,7 @@ struct frame_gossip {
     uint64_t term, height, position;
     uint8_t digest[32];
     uint8_t role; /* enum consensus_role, or a number that only a newer node knows */
-    bool draining;
+    bool draining, disk_slow;
     enum disk_level disk_level;
     uint64_t disk_free_bytes, sync_p99_us;
     int64_t certificate_days_left;

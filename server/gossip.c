@@ -38,6 +38,7 @@ static void describe_self(struct node *n, struct told *t)
         .position = head.position,
         .role = (uint8_t)n->role,
         .draining = n->draining,
+        .disk_slow = n->members.disk_slow,
         .disk_level = n->disk_level,
         .disk_free_bytes = n->disk_free_bytes,
         .sync_p99_us = log.sync_p99_ns / NS_PER_US,
@@ -58,6 +59,7 @@ void gossip_describe_self(struct node *n)
 static uint8_t flags_of(const struct told *t)
 {
     unsigned flags = t->draining ? GOSSIP_DRAINING : 0;
+    flags |= t->disk_slow ? GOSSIP_DISK_SLOW : 0;
     flags |= t->disk_level >= DISK_LOW ? GOSSIP_DISK_LOW : 0;
     flags |= t->disk_level == DISK_STOP ? GOSSIP_DISK_STOP : 0;
     return (uint8_t)flags;
@@ -133,6 +135,7 @@ void gossip_receive(struct node *n, uint64_t from, struct bytes frame)
         .position = f.position,
         .role = f.role,
         .draining = f.draining,
+        .disk_slow = f.disk_slow,
         .disk_level = f.disk_level,
         .disk_free_bytes = f.disk_free_bytes,
         .sync_p99_us = f.sync_p99_us,

@@ -35,7 +35,10 @@ uint64_t leadership_best(struct node *n)
         struct peer_status link;
         bool up = !failed(peer_status(n->links, s.peers[i].id, &link)) && link.out_up;
         bool stays = row == NULL || row->wish == LEDGER_WISH_VOTER;
-        if (up && stays && s.peers[i].member == CONSENSUS_VOTER && s.peers[i].match > match) {
+        const struct told *t = gossip_of(n, s.peers[i].id);
+        bool slow = t != NULL && t->id == s.peers[i].id && t->disk_slow;
+        bool fit = up && stays && !slow;
+        if (fit && s.peers[i].member == CONSENSUS_VOTER && s.peers[i].match > match) {
             best = s.peers[i].id;
             match = s.peers[i].match;
         }
@@ -205,26 +208,37 @@ static uint64_t others_sync_us(const struct node *n)
     return list[count / 2];
 }
 
+/* Judged in any role, for the others shall not choose this node, and its operators shall know. */
+static bool is_slow(struct node *n)
+{
+    struct members *m = &n->members;
+    struct logstore_stats log;
+    uint64_t others = others_sync_us(n);
+    logstore_stats(n->log, &log);
+    uint64_t own = log.sync_recent_ns / NS_PER_US;
+    bool slow = others > 0 && own > SLOW_SYNC_US_MIN && own > SLOW_TIMES * others;
+    m->slow_seconds = slow ? m->slow_seconds + 1 : 0;
+    slow = m->slow_seconds >= SLOW_SECONDS;
+    if (slow && !m->disk_slow) {
+        log_warn("the disk of this node is slow: %llu us to sync, %llu us elsewhere",
+                 (unsigned long long)own, (unsigned long long)others);
+    } else if (!slow && m->disk_slow) {
+        log_info("the disk of this node is not slow any more: %llu us to sync",
+                 (unsigned long long)own);
+    }
+    return slow;
+}
+
 static void check_disk(struct node *n)
 {
     struct members *m = &n->members;
     struct refusal no;
-    struct logstore_stats log;
-    uint64_t others = others_sync_us(n);
     uint64_t now = loop_now_ns(n->loop);
-    logstore_stats(n->log, &log);
-    uint64_t own = log.sync_recent_ns / NS_PER_US;
-    bool slow = n->role == CONSENSUS_LEADER && others > 0 && own > SLOW_SYNC_US_MIN &&
-                own > SLOW_TIMES * others;
-    m->slow_seconds = slow ? m->slow_seconds + 1 : 0;
+    m->disk_slow = is_slow(n);
     bool rested = m->handed_over_ns == 0 || now - m->handed_over_ns > SLOW_PAUSE_NS;
-    if (m->slow_seconds >= SLOW_SECONDS && rested && !n->draining) {
-        log_warn("the disk of this node is slow: %llu us to sync, %llu us elsewhere",
-                 (unsigned long long)own, (unsigned long long)others);
-        if (leadership_begin(n, 0, "its disk is faster", &no)) {
-            m->handed_over_ns = now;
-        }
-        m->slow_seconds = 0;
+    if (m->disk_slow && n->role == CONSENSUS_LEADER && rested && !n->draining &&
+        leadership_begin(n, 0, "its disk is faster", &no)) {
+        m->handed_over_ns = now;
     }
 }
 

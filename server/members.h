@@ -47,7 +47,8 @@ struct members {
     struct loop_task task;
     struct loop_timer timer; /* while something is pending */
     struct plan plan;
-    uint64_t slow_seconds, handed_over_ns; /* slow disk: since, and the last time */
+    uint64_t slow_seconds, handed_over_ns; /* slow disk: since, and the last hand-over for it */
+    bool disk_slow;                        /* for SLOW_SECONDS now (leadership.c) */
 };
 
 void members_init(struct node *n);

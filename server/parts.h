@@ -48,6 +48,7 @@ struct told {
     uint8_t digest[32];
     uint8_t role; /* enum consensus_role */
     bool draining;
+    bool disk_slow; /* by its own judgement, against the others */
     enum disk_level disk_level;
     uint64_t disk_free_bytes, sync_p99_us;
     int64_t certificate_days_left;

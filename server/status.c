@@ -143,6 +143,11 @@ static void alarm_node(struct report *p, const struct node_status *s)
                                t->disk_level == DISK_STOP ? ": as leader it takes nothing" : ""),
                   "give its data directory more room");
     }
+    if (t != NULL && t->id == s->id && t->disk_slow && s->connected) {
+        add_alarm(p, s->id, "disk-slow",
+                  arena_printf(p->a, "the disk of %s is much slower than those of the others", name),
+                  "look for what else uses it, or replace it; as leader this node hands over");
+    }
     if (s->role == NODE_ROLE_CATCHING_UP) {
         add_alarm(p, s->id, "catching-up",
                   arena_printf(p->a, "%s is %llu blocks behind", name, (unsigned long long)s->lag),

@@ -5,6 +5,7 @@
  *   block   a word: what is wrong with the blocks this leader proposes (spoil below)
  *   write   every write of the log fails with EIO        sync    every sync of it does
  *   full    every write of the log fails with ENOSPC
+ *   slow    a number: every sync of the log takes so many milliseconds more
  *   small   the log is opened with segments of 64 KiB
  *
  * It is built for tests alone and never installed. */
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -116,6 +118,11 @@ static int faulty_pwrite(void *ctx, int fd, const void *data, size_t size, uint6
 static int faulty_fdatasync(void *ctx, int fd)
 {
     char word[32];
+    if (fault("slow", word)) {
+        long ms = strtol(word, NULL, 10);
+        struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * (long)NS_PER_MS};
+        nanosleep(&wait, NULL); /* a signal ends it early: no harm */
+    }
     return fault("sync", word) ? -EIO : __real_fileops_system().fdatasync(ctx, fd);
 }
 
