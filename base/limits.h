@@ -158,9 +158,11 @@ enum {
     HEADS_PATIENCE = 3,        /* intervals until an incomplete head is given up, or a leader that
                                   proposes none is not waited for any more */
     HEADS_PATIENCE_MAX = 64,   /* so much at most when node after node is late */
+    HEADS_STALE_INTERVALS = 10, /* without a complete head although records came: an alarm, */
     HEADS_STORED_MAX = 1024,   /* complete checkpoints kept besides the first of each day */
     EVIDENCE_MAX = NODES_MAX,  /* one pair of notes for each node that lied */
 };
+#define HEADS_STALE_NS (UINT64_C(10) * 1000000000) /* and a restart of a node besides */
 static_assert(2 * (4 + (int)NOTE_NAME_BYTES_MAX + 1 + 108) <= (int)HEAD_LINES_BYTES_MAX,
               "two lines fit");
 

@@ -76,6 +76,8 @@ static json_t *node_json(const struct node_status *n)
         (json_int_t)n->term, "height", (json_int_t)n->height, "lag", (json_int_t)n->lag,
         "software_version", show_text(n->software_version), "disk_free_bytes",
         (json_int_t)n->disk_free_bytes, "sync_p99_us", (json_int_t)n->sync_p99_us);
+    json_object_set_new(j, "cosigned_size", json_integer((json_int_t)n->cosigned_size));
+    json_object_set_new(j, "cosigned_ns", json_integer((json_int_t)n->cosigned_ns));
     json_object_set_new(j, "last_contact_ms",
                         n->has_last_contact ? json_integer((json_int_t)n->last_contact_ms)
                                             : json_null());

@@ -259,6 +259,18 @@ enum note_verdict note_signed_by(const struct note *note, const struct note_key 
     return NOTE_NOT_SIGNED;
 }
 
+void note_signature_print(const struct note_signature *s, struct buf *ret)
+{
+    uint8_t blob[NOTE_KEY_ID_SIZE + NOTE_BLOB_MAX];
+    require(s->blob_size <= NOTE_BLOB_MAX);
+    memcpy(blob, s->id, NOTE_KEY_ID_SIZE);
+    memcpy(blob + NOTE_KEY_ID_SIZE, s->blob, s->blob_size);
+    buf_put_text(ret, DASH);
+    buf_put_bytes(ret, s->name);
+    buf_put_u8(ret, ' ');
+    lines_put_base64(bytes_of(blob, NOTE_KEY_ID_SIZE + s->blob_size), ret);
+}
+
 void note_sign(const struct note_key *key, struct sign_key *private, struct bytes text,
                uint64_t time_s, struct buf *ret)
 {

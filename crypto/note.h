@@ -80,6 +80,9 @@ enum note_verdict {
 enum note_verdict note_signed_by(const struct note *note, const struct note_key *key,
                                  struct verifier *v, uint64_t *ret_time_s);
 
+/* Appends the line of a signature that was read: the same bytes, for there is one form only. */
+void note_signature_print(const struct note_signature *s, struct buf *ret);
+
 /* Appends one signature line over the text (which ends in a newline) to ret. time_s is used by
  * COSIGNATURE only and is below 2^63. The private key must be key's; it belongs to the caller. */
 void note_sign(const struct note_key *key, struct sign_key *private, struct bytes text,

@@ -129,6 +129,9 @@ const uint8_t *ledger_id(const struct ledger *l);
 /* The ledger's name; lives as long as the ledger. */
 struct bytes ledger_origin(const struct ledger *l);
 
+/* The least time between two signed heads of the tree, as genesis says. */
+uint64_t ledger_head_interval_ns(const struct ledger *l);
+
 /* Block time of the earliest waiting timer, or UINT64_MAX: the leader proposes an empty block then.
  */
 uint64_t ledger_timer_next_ns(const struct ledger *l);

@@ -289,6 +289,12 @@ struct bytes ledger_origin(const struct ledger *l)
     return l->genesis->origin;
 }
 
+uint64_t ledger_head_interval_ns(const struct ledger *l)
+{
+    require(l != NULL);
+    return (uint64_t)l->genesis->head_interval_ms * 1000000;
+}
+
 uint64_t ledger_timer_next_ns(const struct ledger *l)
 {
     require(l != NULL);

@@ -92,6 +92,8 @@ static bool is_over(struct node *n, const struct raised *r, uint64_t now)
     case ALARM_PEER_LIES:
     case ALARM_VOID_BLOCK:
     case ALARM_DISK:
+    case ALARM_TWO_HEADS:
+    case ALARM_HEAD_DIFFERS:
         return gone;
     case ALARM_LOG_DAMAGED:
     case ALARM_STATE_DAMAGED:
@@ -133,6 +135,10 @@ const char *alarm_name(enum alarm_code code)
         return "state-damaged";
     case ALARM_DISK:
         return "other-disk";
+    case ALARM_TWO_HEADS:
+        return "two-heads";
+    case ALARM_HEAD_DIFFERS:
+        return "head-differs";
     case ALARM_COUNT:
         break;
     }
@@ -164,6 +170,12 @@ const char *alarm_remedy(enum alarm_code code)
                "checkpoint of the others and its own log";
     case ALARM_DISK:
         return "replace it: `concordat node replace`";
+    case ALARM_TWO_HEADS:
+        return "the institutions decide: `concordat node replace` or `concordat node remove`; "
+               "until then business requests are refused; both heads are in data/evidence";
+    case ALARM_HEAD_DIFFERS:
+        return "stop that node, keep its data directory, and replace it (`concordat node "
+               "replace`); both heads are in data/evidence";
     case ALARM_COUNT:
         break;
     }

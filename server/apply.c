@@ -168,8 +168,10 @@ static void finish_block(struct node *n)
     submit_settle(n, r);
     reads_reached(n);
     watch_wake(n);
+    heads_wake(n);
     if (r->nodes_changed) {
         members_wake(n);
+        heads_members(n);
     }
 }
 

@@ -34,6 +34,7 @@ static const struct key KEYS[] = {
     {"certificate", KIND_PATH, AT(certificate), false, 0, 0},
     {"bootstrap", KIND_PATH, AT(bootstrap), true, 0, 0},
     {"private_key", KIND_PATH, AT(private_key), false, 0, 0},
+    {"head_key", KIND_PATH, AT(head_key), true, 0, 0},
     /* Below 100 ms a busy machine elects for no reason; above a minute nobody waits. */
     {"election_timeout_ms", KIND_U32, AT(election_timeout_ms), true, 100, 60000},
     {"heartbeat_ms", KIND_U32, AT(heartbeat_ms), true, 10, 10000},
@@ -232,6 +233,18 @@ static err parse_file(struct reading *r, FILE *file)
     return e;
 }
 
+/* `concordat keygen node` writes it beside the other key. */
+static char *default_head_key(const char *private_key)
+{
+    static const char NAME[] = "head.key";
+    const char *slash = strrchr(private_key, '/');
+    size_t folder = slash == NULL ? 0 : (size_t)(slash - private_key) + 1;
+    char *full = mem_new(folder + sizeof NAME, 1);
+    memcpy(full, private_key, folder);
+    memcpy(full + folder, NAME, sizeof NAME);
+    return full;
+}
+
 static err check_complete(struct reading *r)
 {
     for (size_t i = 0; i < KEY_COUNT; i++) {
@@ -280,6 +293,9 @@ err config_load(const char *path, struct config *ret, struct errtext *reterr)
     err e = parse_file(&r, file);
     if (!failed(e)) {
         e = check_complete(&r);
+    }
+    if (!failed(e) && c.head_key == NULL) {
+        c.head_key = default_head_key(c.private_key);
     }
     fclose(file);
     if (failed(e)) {

@@ -9,6 +9,7 @@
  *   listen_peer: 127.0.0.1:7102       # the other nodes
  *   certificate: node.crt             # PEM, of the institution's CA
  *   private_key: node.key             # PEM, mode 0600
+ *   head_key: head.key                # the same, Ed25519; default: beside private_key
  *   bootstrap: nodes.txt              # optional: the node table, for a node that joins
  *   election_timeout_ms: 1000         # optional from here on; these are the defaults
  *   heartbeat_ms: 100
@@ -37,6 +38,7 @@ struct config {
     char *data, *genesis, *genesis_signatures; /* absolute or relative to the process */
     char *listen_client, *listen_peer;         /* host:port */
     char *certificate, *private_key;
+    char *head_key;  /* signs heads of the tree; never NULL */
     char *bootstrap; /* NULL: none */
     uint32_t election_timeout_ms, heartbeat_ms;
     uint32_t workers;

@@ -119,6 +119,8 @@ bool frame_gossip_read(struct bytes frame, struct frame_gossip *ret)
     f.sync_p99_us = cursor_u64(&c);
     f.certificate_days_left = cursor_i64(&c);
     struct bytes text = cursor_sized(&c, GOSSIP_TEXT_MAX);
+    f.cosigned_size = cursor_u64(&c);
+    f.cosigned_ns = cursor_u64(&c);
     if (version != GOSSIP_VERSION || !cursor_done(&c)) {
         return false;
     }
@@ -205,4 +207,88 @@ void frame_chunk_head(const struct frame_chunk *chunk, struct buf *ret)
     buf_put_u64(ret, chunk->total);
     buf_put_u32(ret, crc32c(0, chunk->data.data, chunk->data.size));
     require(ret->size - before == CHUNK_HEAD_BYTES);
+}
+
+bool frame_head_read(struct bytes frame, struct bytes *ret_note)
+{
+    struct cursor c = cursor_of(frame);
+    uint8_t version = cursor_u8(&c);
+    struct bytes note = cursor_bytes(&c, cursor_left(&c));
+    if (!cursor_done(&c) || version != HEAD_FRAME_VERSION || note.size == 0 ||
+        note.size > NOTE_BYTES_MAX) {
+        return false;
+    }
+    *ret_note = note;
+    return true;
+}
+
+bool frame_evidence_read(struct bytes frame, struct frame_evidence *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_evidence f;
+    uint8_t version = cursor_u8(&c);
+    f.notes[0] = cursor_sized(&c, NOTE_BYTES_MAX);
+    f.notes[1] = cursor_sized(&c, NOTE_BYTES_MAX);
+    if (!cursor_done(&c) || version != HEAD_FRAME_VERSION || f.notes[0].size == 0 ||
+        f.notes[1].size == 0) {
+        return false;
+    }
+    *ret = f;
+    return true;
+}
+
+bool frame_root_ask_read(struct bytes frame, struct frame_root_ask *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_root_ask f = {.token = cursor_u64(&c)};
+    f.size = cursor_u64(&c);
+    if (!cursor_done(&c)) {
+        return false;
+    }
+    *ret = f;
+    return true;
+}
+
+bool frame_root_is_read(struct bytes frame, struct frame_root_is *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_root_is f = {.token = cursor_u64(&c)};
+    f.size = cursor_u64(&c);
+    uint8_t ok = cursor_u8(&c);
+    cursor_copy(&c, f.root, sizeof f.root);
+    if (!cursor_done(&c) || ok > 1) {
+        return false;
+    }
+    f.ok = ok == 1;
+    *ret = f;
+    return true;
+}
+
+bool frame_mark_ask_read(struct bytes frame, struct frame_mark_ask *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_mark_ask f = {.token = cursor_u64(&c)};
+    f.size = cursor_u64(&c);
+    f.account = cursor_bytes(&c, cursor_left(&c));
+    if (!cursor_done(&c) || f.account.size == 0 || f.account.size > ROW_BYTES_MAX) {
+        return false;
+    }
+    *ret = f;
+    return true;
+}
+
+bool frame_mark_is_read(struct bytes frame, struct frame_mark_is *ret)
+{
+    struct cursor c = cursor_of(frame);
+    struct frame_mark_is f = {.token = cursor_u64(&c)};
+    f.size = cursor_u64(&c);
+    uint8_t ok = cursor_u8(&c);
+    cursor_copy(&c, f.key_id, sizeof f.key_id);
+    cursor_copy(&c, f.signature, sizeof f.signature);
+    if (!cursor_done(&c) || ok > 1) {
+        return false;
+    }
+    f.ok = ok == 1;
+    *ret = f;
+    return true;
 }

@@ -13,7 +13,7 @@
 #include "proto/reason.h"
 
 enum { DISK_FRAME_VERSION = 1, TRANSFER_TEXT_MAX = 400 };
-enum { GOSSIP_VERSION = 1, GOSSIP_BYTES_MAX = 256, GOSSIP_TEXT_MAX = 31 };
+enum { GOSSIP_VERSION = 2, GOSSIP_BYTES_MAX = 256, GOSSIP_TEXT_MAX = 31 };
 
 struct frame_forward {
     uint64_t token;
@@ -72,6 +72,7 @@ struct frame_gossip {
     uint64_t disk_free_bytes, sync_p99_us;
     int64_t certificate_days_left;
     char version[GOSSIP_TEXT_MAX + 1]; /* printable ASCII, with a NUL */
+    uint64_t cosigned_size, cosigned_ns; /* its newest complete checkpoint, and since when */
 };
 bool frame_gossip_read(struct bytes frame, struct frame_gossip *ret);
 
@@ -111,5 +112,45 @@ struct frame_chunk {
 bool frame_chunk_read(struct bytes frame, struct frame_chunk *ret);
 /* Its head, CHUNK_HEAD_BYTES; the data follow. */
 void frame_chunk_head(const struct frame_chunk *chunk, struct buf *ret);
+
+/* ---- heads of the tree (heads.h) ---- */
+enum { HEAD_FRAME_VERSION = 1 };
+
+/* A checkpoint with signature lines of one node or more: a note, not looked into. */
+bool frame_head_read(struct bytes frame, struct bytes *ret_note);
+
+/* Two notes of one size with different roots; not looked into. */
+struct frame_evidence {
+    struct bytes notes[2]; /* at most NOTE_BYTES_MAX each */
+};
+bool frame_evidence_read(struct bytes frame, struct frame_evidence *ret);
+
+/* Which root has your tree at this size? */
+struct frame_root_ask {
+    uint64_t token, size;
+};
+bool frame_root_ask_read(struct bytes frame, struct frame_root_ask *ret);
+
+struct frame_root_is {
+    uint64_t token, size;
+    bool ok; /* false: its tree is smaller */
+    uint8_t root[32];
+};
+bool frame_root_is_read(struct bytes frame, struct frame_root_is *ret);
+
+/* Please sign the end mark of this account at this tree size. */
+struct frame_mark_ask {
+    uint64_t token, size;
+    struct bytes account; /* its stored key, 1 to ROW_BYTES_MAX */
+};
+bool frame_mark_ask_read(struct bytes frame, struct frame_mark_ask *ret);
+
+struct frame_mark_is {
+    uint64_t token, size;
+    bool ok; /* false: not now */
+    uint8_t key_id[4];
+    uint8_t signature[64];
+};
+bool frame_mark_is_read(struct bytes frame, struct frame_mark_is *ret);
 
 #endif

@@ -2,7 +2,8 @@
  * anybody, and so that two that reached different digests at one height find out.
  *
  *   u8 version | u64 term | u64 height | u64 position | 32 digest | u8 role | u8 flags
- *   | u64 disk free | u64 sync p99 us | i64 certificate days left | u32 size, version text */
+ *   | u64 disk free | u64 sync p99 us | i64 certificate days left | u32 size, version text
+ *   | u64 size of the newest complete checkpoint | u64 since when, wall clock */
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,8 @@ static void describe_self(struct node *n, struct told *t)
         .disk_free_bytes = n->disk_free_bytes,
         .sync_p99_us = log.sync_p99_ns / NS_PER_US,
         .certificate_days_left = left_s / 86400 - (left_s < 0),
+        .cosigned_size = n->heads.newest_size,
+        .cosigned_ns = n->heads.newest_ns,
     };
     memcpy(t->digest, head.digest, 32);
     snprintf(t->version, sizeof t->version, "%s", CONCORDAT_VERSION);
@@ -86,6 +89,8 @@ void gossip_send(struct node *n)
     buf_put_u64(&frame, self->sync_p99_us);
     buf_put_i64(&frame, self->certificate_days_left);
     buf_put_sized(&frame, bytes_text(self->version));
+    buf_put_u64(&frame, self->cosigned_size);
+    buf_put_u64(&frame, self->cosigned_ns);
     struct bytes part = buf_bytes(&frame);
     size_t count = peer_ids(n->links, ids);
     for (size_t i = 0; i < count; i++) {
@@ -140,9 +145,12 @@ void gossip_receive(struct node *n, uint64_t from, struct bytes frame)
         .disk_free_bytes = f.disk_free_bytes,
         .sync_p99_us = f.sync_p99_us,
         .certificate_days_left = f.certificate_days_left,
+        .cosigned_size = f.cosigned_size,
+        .cosigned_ns = f.cosigned_ns,
     };
     memcpy(t.digest, f.digest, sizeof t.digest);
     memcpy(t.version, f.version, sizeof t.version);
     *slot = t;
     compare_digest(n, &t);
+    heads_told(n, &t);
 }

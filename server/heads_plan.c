@@ -63,7 +63,7 @@ static struct heads_said *place_of(struct heads_signer *s, uint64_t size)
     return least;
 }
 
-static void keep(struct heads_said *place, const struct head *head, struct bytes lines)
+static void keep(struct heads_said *place, const struct merkle_head *head, struct bytes lines)
 {
     require(lines.size <= HEAD_LINES_BYTES_MAX);
     place->head = *head;
@@ -72,7 +72,7 @@ static void keep(struct heads_said *place, const struct head *head, struct bytes
     memcpy(place->lines, lines.data, lines.size);
 }
 
-static void keep_own(struct heads_plan *p, const struct head *head, struct bytes lines)
+static void keep_own(struct heads_plan *p, const struct merkle_head *head, struct bytes lines)
 {
     struct heads_signer *self = signer_of(p, p->self);
     if (self != NULL) {
@@ -103,7 +103,7 @@ static void cover(struct heads_plan *p, bool fresh, uint64_t now_ns)
     }
 }
 
-void heads_plan_resume(struct heads_plan *p, const struct head *head, struct bytes lines)
+void heads_plan_resume(struct heads_plan *p, const struct merkle_head *head, struct bytes lines)
 {
     require(head->size > 0);
     require(p->signed_size == 0);
@@ -147,7 +147,7 @@ enum heads_heard heads_plan_hear(struct heads_plan *p, const struct heads_saying
     return HEADS_NEW;
 }
 
-bool heads_plan_judge(const struct heads_plan *p, uint64_t *ret_node, struct head *ret)
+bool heads_plan_judge(const struct heads_plan *p, uint64_t *ret_node, struct merkle_head *ret)
 {
     for (size_t i = 0; i < p->signer_count; i++) {
         for (size_t k = 0; k < HEADS_KEPT; k++) {
@@ -274,7 +274,7 @@ void heads_plan_signing(struct heads_plan *p, uint64_t size, uint64_t now_ns)
     p->signed_ns = now_ns == 0 ? 1 : now_ns;
 }
 
-void heads_plan_signed(struct heads_plan *p, const struct head *head, struct bytes lines,
+void heads_plan_signed(struct heads_plan *p, const struct merkle_head *head, struct bytes lines,
                        uint64_t now_ns)
 {
     require(p->signing);

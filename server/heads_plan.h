@@ -1,7 +1,7 @@
 /* When this node signs which head of the tree, and when a head is complete: pure, without clock,
  * key, disk or link. heads.c asks and does.
  *
- *   head       size and root of the tree of records (design: RFC 6962)
+ *   head       size and root of the tree of records; size 0: none
  *   said       a head that a node has signed, as this node knows it; the last HEADS_KEPT of each
  *   judged     compared with this node's own root at that size, once it has reached it
  *   complete   said, with this node's root, by nodes of a majority of institutions
@@ -27,15 +27,10 @@
 #include "base/limits.h"
 #include "crypto/merkle.h"
 
-struct head {
-    uint64_t size; /* records; 0: none */
-    struct merkle_hash root;
-};
-
 enum heads_judgement { HEADS_UNJUDGED, HEADS_EQUAL, HEADS_OTHER };
 
 struct heads_said {
-    struct head head; /* size 0: a free place */
+    struct merkle_head head; /* size 0: a free place */
     enum heads_judgement judgement;
     size_t lines_size;
     uint8_t lines[HEAD_LINES_BYTES_MAX]; /* its signature lines, verified */
@@ -72,7 +67,7 @@ void heads_plan_signers(struct heads_plan *p, const struct heads_signer rows[], 
                         uint32_t institutions);
 
 /* What this node had signed before it started, durably. Before anything else is asked. */
-void heads_plan_resume(struct heads_plan *p, const struct head *head, struct bytes lines);
+void heads_plan_resume(struct heads_plan *p, const struct merkle_head *head, struct bytes lines);
 
 /* Who leads; 0: nobody known. */
 void heads_plan_leader(struct heads_plan *p, uint64_t leader, uint64_t now_ns);
@@ -90,14 +85,14 @@ enum heads_heard {
 /* A node says a head; its lines were verified and are at most HEAD_LINES_BYTES_MAX. */
 struct heads_saying {
     uint64_t node;
-    struct head head;
+    struct merkle_head head;
     struct bytes lines;
 };
 enum heads_heard heads_plan_hear(struct heads_plan *p, const struct heads_saying *s,
                                  uint64_t now_ns, const struct heads_said **ret_other);
 
 /* The next head to compare with the own root at its size; false: there is none. */
-bool heads_plan_judge(const struct heads_plan *p, uint64_t *ret_node, struct head *ret);
+bool heads_plan_judge(const struct heads_plan *p, uint64_t *ret_node, struct merkle_head *ret);
 void heads_plan_judged(struct heads_plan *p, uint64_t node, uint64_t size, bool equal);
 
 /* What a node has said of a size, or NULL; the view lasts until the next call that changes. */
@@ -108,7 +103,7 @@ uint64_t heads_plan_sign(const struct heads_plan *p, uint64_t now_ns, uint64_t *
 /* It is being signed: its mark is on the way to the disk. */
 void heads_plan_signing(struct heads_plan *p, uint64_t size, uint64_t now_ns);
 /* The mark is durable: the lines may leave. */
-void heads_plan_signed(struct heads_plan *p, const struct head *head, struct bytes lines,
+void heads_plan_signed(struct heads_plan *p, const struct merkle_head *head, struct bytes lines,
                        uint64_t now_ns);
 
 /* The largest size beyond `complete` that a majority of institutions has said with this node's

@@ -206,6 +206,7 @@ static void restored(struct loop_task *task)
     struct ledger_head head = ledger_head(n->ledger);
     gossip_note(n, &head);
     submit_state_replaced(n);
+    heads_state_replaced(n);
     reads_reached(n);
     watch_wake(n);
     checkpoint_tell(n);
@@ -235,6 +236,7 @@ static void state_changed(struct loop_task *task)
     if (led || n->role == CONSENSUS_LEADER) {
         log_info("%s of term %llu", consensus_role_name(n->role), (unsigned long long)n->term);
     }
+    heads_wake(n);
     n->role_seen = n->role;
     n->term_seen = n->term;
     n->tail.known = false;

@@ -22,7 +22,8 @@ enum inflight_state { INFLIGHT_VERIFYING, INFLIGHT_QUEUED, INFLIGHT_PROPOSED, IN
 /* Who waits: a call of a client, or the node that forwarded the request. */
 struct waiter {
     struct waiter *next;
-    struct inflight *request;
+    struct inflight *request; /* NULL: it is recorded and waits for its receipt (receipts.c) */
+    bool cosigned;            /* the client wants the receipt */
     struct grpc_call_ref call; /* peer == 0 */
     uint64_t peer, token;      /* peer != 0: node id and its token */
 };

@@ -115,6 +115,20 @@ static void on_frame(void *ctx, uint64_t from, uint8_t type, struct bytes bytes)
     case FRAME_TRANSFERRED:
         leadership_answered(n, from, bytes);
         break;
+    case FRAME_HEAD:
+        if (members_hears(n, from)) { /* who lost its disk may have lost its mark, too */
+            heads_heard(n, from, bytes);
+        }
+        break;
+    case FRAME_EVIDENCE:
+        lies_evidence(n, from, bytes);
+        break;
+    case FRAME_ROOT_ASK:
+        lies_root_asked(n, from, bytes);
+        break;
+    case FRAME_ROOT_IS:
+        lies_root_told(n, from, bytes);
+        break;
     default:
         log_debug("a frame of unknown type %u of node %llu", type, (unsigned long long)from);
     }
@@ -130,6 +144,9 @@ static void on_link(void *ctx, uint64_t id, enum peer_direction direction,
              state == PEER_LINK_UP ? "up" : "down", state == PEER_LINK_UP ? "" : ": ",
              state == PEER_LINK_UP ? "" : peer_reason_text(reason));
     members_link(n, id, direction, state == PEER_LINK_UP);
+    if (state == PEER_LINK_UP && direction == PEER_DIRECTION_OUT) {
+        lies_link(n, id);
+    }
     if (state == PEER_LINK_DOWN && direction == PEER_DIRECTION_OUT) {
         submit_link_lost(n, id);
         reads_link_lost(n, id);
@@ -157,6 +174,7 @@ static void each_second(struct loop_timer *timer)
     health_wake(n);
     members_second(n);
     leadership_second(n);
+    heads_second(n);
     loop_post(n->loop, &n->pump_task); /* a timer of a contract may be due */
 }
 
@@ -314,6 +332,7 @@ static void init_parts(struct node *n)
     repair_init(n);
     members_init(n);
     leadership_init(n);
+    heads_init(n);
     loop_timer_init(&n->second_timer, each_second, n);
     loop_timer_init(&n->drain_timer, drain_step, n);
     loop_timer_init(&n->fail_timer, fail_step, n);
@@ -333,6 +352,7 @@ static err open_parts(struct node *n, struct errtext *reterr)
     TRY(open_state(n, reterr));
     TRY(checkpoint_open(n, reterr));
     TRY(members_open(n, reterr));
+    TRY(heads_open(n, reterr));
     TRY(credentials_open_links(n, &host, reterr));
     TRY(host_open(n, reterr));
     TRY(scrub_open(n, reterr));
@@ -426,6 +446,7 @@ void node_close(struct node *n)
         verify_drain(n->verify); /* its verdicts still meet a whole node */
     }
     scrub_close(n);
+    heads_close(n);
     checkpoint_drain(n);
     grpc_server_free(n->grpc);
     peer_links_free(n->links);

@@ -13,7 +13,9 @@
 #include "server/checkpoint.h"
 #include "server/config.h"
 #include "server/frames.h"
+#include "server/heads.h"
 #include "server/inflight.h"
+#include "server/lies.h"
 #include "server/members.h"
 #include "server/pace.h"
 #include "server/queue.h"
@@ -38,6 +40,12 @@ enum frame_type {
     FRAME_STRANGER = 17,    /* u8 version, 16 disk id: the receiver's, not its first */
     FRAME_TRANSFER = 18,    /* u64 token, u64 node: an officer wants that node to lead (0: any) */
     FRAME_TRANSFERRED = 19, /* u64 token, u8 ok, u64 leader, text */
+    FRAME_HEAD = 20,     /* u8 version, a signed head of the tree, or a complete checkpoint */
+    FRAME_EVIDENCE = 21, /* u8 version, two notes that contradict each other */
+    FRAME_ROOT_ASK = 22, /* u64 token, u64 size: which root has your tree there? */
+    FRAME_ROOT_IS = 23,  /* u64 token, u64 size, u8 ok, 32 root */
+    FRAME_MARK_ASK = 24, /* u64 token, u64 size, account: please sign its end mark */
+    FRAME_MARK_IS = 25,  /* u64 token, u64 size, u8 ok, 4 key id, 64 signature */
 };
 
 /* What another node last said of itself. */
@@ -53,6 +61,7 @@ struct told {
     uint64_t disk_free_bytes, sync_p99_us;
     int64_t certificate_days_left;
     char version[GOSSIP_TEXT_MAX + 1];
+    uint64_t cosigned_size, cosigned_ns;
 };
 
 enum alarm_code {
@@ -65,6 +74,8 @@ enum alarm_code {
     ALARM_LOG_DAMAGED,   /* found on this node's disk */
     ALARM_STATE_DAMAGED,
     ALARM_DISK, /* came back with another disk */
+    ALARM_TWO_HEADS,    /* signed two heads of one size */
+    ALARM_HEAD_DIFFERS, /* signed another root than this node has */
     ALARM_COUNT,
 };
 
@@ -172,6 +183,9 @@ struct node {
     struct leadership leadership;
     struct leadership_asked leadership_asked;
 
+    struct heads heads; /* heads.c */
+    struct lies lies;   /* lies.c */
+
     /* gossip.c, status.c */
     struct told told[NODES_MAX];
     struct reached reached[CATCH_UP_BLOCKS];     /* by height modulo their number */
@@ -269,9 +283,17 @@ void submit_link_lost(struct node *n, uint64_t peer);
 void submit_sweep(struct node *n);
 /* An outcome as the services tell it; views stay those of the ledger. */
 struct event_outcome services_outcome(const struct ledger_outcome *from);
-/* Encodes the answer to a request as a SubmitReply. */
-void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct arena *arena,
-                          struct buf *ret);
+/* Encodes the answer to a request as a SubmitReply; receipt may be empty. */
+void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct bytes receipt,
+                          struct arena *arena, struct buf *ret);
+
+/* ---- receipts.c ---- */
+/* The request is recorded; its call is answered when a complete checkpoint covers it, or after
+ * SUBMIT_TIMEOUT_NS without receipt. */
+void receipts_wait(struct node *n, struct grpc_call *call, const struct ledger_request_id *id,
+                   const struct ledger_answer *given, bool duplicate);
+/* The client of such a call is gone. */
+void receipts_cancel(struct waiter *w);
 
 /* ---- gossip.c ---- */
 void gossip_send(struct node *n);

@@ -10,16 +10,7 @@
 #include "proto/service.h"
 #include "rules/rules.h"
 #include "server/parts.h"
-
-/* One kind of query. decode and serve work on its request; serve writes the reply or fills in the
- * refusal; an err is the database's. */
-struct query_kind {
-    const char *path;
-    err (*decode)(struct bytes wire, struct arena *a, void **ret, bool *ret_local,
-                  struct errtext *reterr);
-    err (*serve)(struct node *n, const void *request, struct arena *a, struct buf *reply,
-                 struct refusal *no, struct errtext *reterr);
-};
+#include "server/query.h"
 
 struct query {
     struct read_wait wait; /* first */
@@ -30,15 +21,14 @@ struct query {
     void *request;
 };
 
-static void set_at(const struct node *n, struct at *ret)
+void query_at(const struct node *n, struct at *ret)
 {
     struct ledger_head head = ledger_head(n->ledger);
     *ret = (struct at){.height = head.height, .time_ns = head.time_ns, .size = head.position};
     memcpy(ret->digest, head.digest, 32);
 }
 
-/* NOT_FOUND and INVALID of the ledger are refusals; the rest is a broken database. */
-static err or_refuse(err e, struct refusal *no, const struct errtext *why)
+err query_or_refuse(err e, struct refusal *no, const struct errtext *why)
 {
     if (err_is(e, ERR_NOT_FOUND)) {
         *no = refusal_of(REASON_NOT_FOUND, "%s", why->text);
@@ -51,26 +41,13 @@ static err or_refuse(err e, struct refusal *no, const struct errtext *why)
     return e;
 }
 
-#define DECODE(name)                                                                               \
-    static err decode_##name(struct bytes wire, struct arena *a, void **ret, bool *ret_local,      \
-                             struct errtext *reterr)                                               \
-    {                                                                                              \
-        struct name *request;                                                                      \
-        err e = name##_decode(wire, a, &request, reterr);                                          \
-        if (!failed(e)) {                                                                          \
-            *ret = request;                                                                        \
-            *ret_local = request->local;                                                           \
-        }                                                                                          \
-        return e;                                                                                  \
-    }
-DECODE(balance_request)
-DECODE(rows_request)
-DECODE(statement_request)
-DECODE(trial_balance_request)
-DECODE(list_contracts_request)
-DECODE(get_contract_request)
-DECODE(get_outcome_request)
-#undef DECODE
+QUERY_DECODE(balance_request)
+QUERY_DECODE(rows_request)
+QUERY_DECODE(statement_request)
+QUERY_DECODE(trial_balance_request)
+QUERY_DECODE(list_contracts_request)
+QUERY_DECODE(get_contract_request)
+QUERY_DECODE(get_outcome_request)
 
 static err serve_balance(struct node *n, const void *request, struct arena *a, struct buf *reply,
                          struct refusal *no, struct errtext *reterr)
@@ -80,11 +57,11 @@ static err serve_balance(struct node *n, const void *request, struct arena *a, s
     struct ledger_balance b;
     err e = ledger_query_balance(n->ledger, &place, a, &b, reterr);
     if (failed(e)) {
-        return or_refuse(e, no, reterr);
+        return query_or_refuse(e, no, reterr);
     }
     struct balance_reply r = {
         .quanta = b.quanta, .amount = b.amount, .measure = b.measure, .postings = b.postings};
-    set_at(n, &r.at);
+    query_at(n, &r.at);
     balance_reply_encode(&r, reply);
     return err_ok();
 }
@@ -101,14 +78,14 @@ static err serve_rows(struct node *n, const void *request, struct arena *a, stru
     struct ledger_rows rows;
     err e = ledger_query_rows(n->ledger, &query, a, &rows, reterr);
     if (failed(e)) {
-        return or_refuse(e, no, reterr);
+        return query_or_refuse(e, no, reterr);
     }
     struct rows_reply r = {.next_page_token = rows.token, .row_count = rows.count};
     r.rows = arena_new(a, rows.count, sizeof *r.rows);
     for (size_t i = 0; i < rows.count; i++) {
         r.rows[i] = (struct row){rows.json[i]};
     }
-    set_at(n, &r.at);
+    query_at(n, &r.at);
     rows_reply_encode(&r, reply);
     return err_ok();
 }
@@ -126,7 +103,7 @@ static err serve_statement(struct node *n, const void *request, struct arena *a,
     struct ledger_statement s;
     err e = ledger_query_statement(n->ledger, &query, a, &s, reterr);
     if (failed(e)) {
-        return or_refuse(e, no, reterr);
+        return query_or_refuse(e, no, reterr);
     }
     struct statement_reply r = {
         .measure = s.balance.measure,
@@ -151,7 +128,7 @@ static err serve_statement(struct node *n, const void *request, struct arena *a,
             .clause = p->clause,
         };
     }
-    set_at(n, &r.at);
+    query_at(n, &r.at);
     statement_reply_encode(&r, reply);
     return err_ok();
 }
@@ -164,7 +141,7 @@ static err serve_trial_balance(struct node *n, const void *request, struct arena
     size_t from = 0;
     err e = ledger_query_trial(n->ledger, a, &trial, reterr);
     if (failed(e)) {
-        return or_refuse(e, no, reterr);
+        return query_or_refuse(e, no, reterr);
     }
     if (q->page_token.size == 8) {
         struct cursor c = cursor_of(q->page_token);
@@ -195,7 +172,7 @@ static err serve_trial_balance(struct node *n, const void *request, struct arena
         buf_put_u64(&token, from + r.line_count);
     }
     r.next_page_token = buf_bytes(&token);
-    set_at(n, &r.at);
+    query_at(n, &r.at);
     trial_balance_reply_encode(&r, reply);
     buf_done(&token);
     return err_ok();
@@ -243,7 +220,7 @@ static err serve_list_contracts(struct node *n, const void *request, struct aren
         buf_put_u64(&token, from + r.contract_count);
     }
     r.next_page_token = buf_bytes(&token);
-    set_at(n, &r.at);
+    query_at(n, &r.at);
     list_contracts_reply_encode(&r, reply);
     buf_done(&token);
     return err_ok();
@@ -264,7 +241,7 @@ static err serve_get_contract(struct node *n, const void *request, struct arena 
     }
     struct get_contract_reply r = {.text = c.text};
     describe_contract(&c, &r.contract);
-    set_at(n, &r.at);
+    query_at(n, &r.at);
     get_contract_reply_encode(&r, reply);
     return err_ok();
 }
@@ -286,7 +263,7 @@ static err serve_get_outcome(struct node *n, const void *request, struct arena *
                          (unsigned long long)s.height, reason_name(s.reason));
         break;
     case LEDGER_FOUND_ANSWER:
-        submit_encode_answer(&s.answer, true, a, reply);
+        submit_encode_answer(&s.answer, true, bytes_of(NULL, 0), a, reply);
         break;
     }
     return err_ok();
@@ -307,6 +284,11 @@ static const struct query_kind *find_kind(const char *path)
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
         if (strcmp(KINDS[i].path, path) == 0) {
             return &KINDS[i];
+        }
+    }
+    for (size_t i = 0; i < RECEIPT_KIND_COUNT; i++) {
+        if (strcmp(RECEIPT_KINDS[i].path, path) == 0) {
+            return &RECEIPT_KINDS[i];
         }
     }
     die("no query is called %s", path);

@@ -8,7 +8,7 @@
 #include "proto/service.h"
 #include "server/parts.h"
 
-enum { ALARMS_MAX = ALARMS_RAISED_MAX + 4 * NODES_MAX + 2, CERTIFICATE_WARN_DAYS = 30 };
+enum { ALARMS_MAX = ALARMS_RAISED_MAX + 4 * NODES_MAX + 4, CERTIFICATE_WARN_DAYS = 30 };
 
 /* A status under construction. */
 struct report {
@@ -108,6 +108,8 @@ static void describe_node(struct report *p, const struct ledger_node *row, struc
         ret->software_version = bytes_text(arena_printf(p->a, "%s", t->version));
         ret->disk_free_bytes = t->disk_free_bytes;
         ret->sync_p99_us = t->sync_p99_us;
+        ret->cosigned_size = t->cosigned_size;
+        ret->cosigned_ns = t->cosigned_ns;
         ret->has_certificate = true;
         ret->certificate_days_left = t->certificate_days_left;
     }
@@ -183,6 +185,32 @@ static void alarm_installing(struct report *p)
                     : "wait: until it is done this node does not vote");
 }
 
+/* Records that no complete checkpoint covers, for longer than a node or two may be away. */
+static void alarm_heads(struct report *p)
+{
+    const struct heads *h = &p->n->heads;
+    uint64_t now = loop_now_ns(p->n->loop);
+    uint64_t late_ns = HEADS_STALE_NS + HEADS_STALE_INTERVALS * h->plan.interval_ns;
+    if (!h->able) {
+        add_alarm(p, p->n->id, "head-key-unknown",
+                  "this node's key for heads of the tree is not the one in the ledger: it signs "
+                  "none",
+                  "name the right file with `head_key:`, or register the new key with `concordat "
+                  "node update --head-key`");
+    }
+    if (h->uncovered_ns != 0 && now - h->uncovered_ns > late_ns) {
+        add_alarm(p, 0, "heads-stale",
+                  arena_printf(p->a,
+                               "for %llu s no checkpoint was cosigned by a majority of "
+                               "institutions: %llu of %llu records have receipts",
+                               (unsigned long long)((now - h->uncovered_ns) / NS_PER_S),
+                               (unsigned long long)h->newest_size,
+                               (unsigned long long)h->plan.reached),
+                  "bring back the nodes that do not answer, and look at the alarms about heads and "
+                  "keys of the others");
+    }
+}
+
 static void alarm_raised(struct report *p)
 {
     for (size_t i = 0; i < ALARMS_RAISED_MAX; i++) {
@@ -225,6 +253,7 @@ static void judge(struct report *p)
         alarm_node(p, &r->nodes[i]);
     }
     alarm_raised(p);
+    alarm_heads(p);
     alarm_installing(p);
     r->health = !quorum ? HEALTH_NO_QUORUM : r->alarm_count > 0 ? HEALTH_DEGRADED : HEALTH_GOOD;
 }

@@ -17,8 +17,8 @@
 
 /* ---- answers ---- */
 
-void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct arena *arena,
-                          struct buf *ret)
+void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct bytes receipt,
+                          struct arena *arena, struct buf *ret)
 {
     struct submit_reply reply = {
         .height = a->height,
@@ -26,6 +26,7 @@ void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct 
         .outcome_count = a->outcome_count,
         .outcomes = arena_new(arena, a->outcome_count, sizeof *reply.outcomes),
         .duplicate = duplicate,
+        .receipt = receipt,
     };
     memcpy(reply.request_hash, a->request_hash, 32);
     memcpy(reply.digest, a->digest, 32);
@@ -35,18 +36,22 @@ void submit_encode_answer(const struct ledger_answer *a, bool duplicate, struct 
     submit_reply_encode(&reply, ret);
 }
 
-static void answer_call(struct node *n, struct grpc_call_ref ref, const struct ledger_answer *a,
-                        bool duplicate)
+static void answer_call(struct node *n, const struct waiter *w, const struct ledger_request_id *id,
+                        const struct ledger_answer *a, bool duplicate)
 {
-    struct grpc_call *call = grpc_server_find(n->grpc, ref);
+    struct grpc_call *call = grpc_server_find(n->grpc, w->call);
     if (call == NULL) {
+        return;
+    }
+    if (w->cosigned) {
+        receipts_wait(n, call, id, a, duplicate);
         return;
     }
     struct arena arena;
     struct buf reply;
     arena_init(&arena, GRPC_MESSAGE_BYTES_MAX);
     buf_init(&reply, GRPC_MESSAGE_BYTES_MAX);
-    submit_encode_answer(a, duplicate, &arena, &reply);
+    submit_encode_answer(a, duplicate, bytes_of(NULL, 0), &arena, &reply);
     require(!reply.overflow);
     grpc_call_reply(call, buf_bytes(&reply));
     buf_done(&reply);
@@ -475,9 +480,12 @@ static void admit(struct node *n, struct bytes envelope, struct waiter w)
     } else if (admission.end == LEDGER_ADMIT_ANSWERED) {
         /* A node that forwarded it has answered from its own ledger, or will when it gets there. */
         if (w.peer == 0) {
-            answer_call(n, w.call, &admission.answer, true);
+            struct ledger_request_id id = {.party = admission.on_behalf};
+            memcpy(id.id, admission.request_id, sizeof id.id);
+            answer_call(n, &w, &id, &admission.answer, true);
         }
-    } else if (n->role == CONSENSUS_LEADER && disk_refuses(n, is_governance(&admission), &no)) {
+    } else if ((n->role == CONSENSUS_LEADER && disk_refuses(n, is_governance(&admission), &no)) ||
+               lies_refuse(n, is_governance(&admission), &no)) {
         refuse_waiter(n, &w, &no);
     } else if (!take_on(n, &admission, envelope, w, &no)) {
         refuse_waiter(n, &w, &no);
@@ -497,7 +505,9 @@ void submit_call(struct grpc_call *call, struct bytes message)
         struct refusal no = refusal_of(REASON_MALFORMED, "%s", why.text);
         refusal_send(call, &no);
     } else {
-        admit(n, request->envelope, (struct waiter){.call = grpc_call_ref_of(call)});
+        admit(n, request->envelope,
+              (struct waiter){.call = grpc_call_ref_of(call),
+                              .cosigned = request->wait == WAIT_COSIGNED});
     }
     arena_done(&a);
 }
@@ -505,7 +515,9 @@ void submit_call(struct grpc_call *call, struct bytes message)
 void submit_cancel(struct grpc_call *call)
 {
     struct waiter *w = grpc_call_user(call);
-    if (w != NULL) {
+    if (w != NULL && w->request == NULL) {
+        receipts_cancel(w);
+    } else if (w != NULL) {
         inflight_forget(w);
     }
 }
@@ -568,9 +580,11 @@ void submit_settle(struct node *n, const struct ledger_result *result)
             continue;
         }
         take_out(n, r);
+        struct ledger_request_id id = {.party = a->on_behalf};
+        memcpy(id.id, a->request_id, sizeof id.id);
         for (struct waiter *w = r->waiters; w != NULL; w = w->next) {
             if (w->peer == 0) {
-                answer_call(n, w->call, &a->answer, a->reason != REASON_NONE);
+                answer_call(n, w, &id, &a->answer, a->reason != REASON_NONE);
             }
         }
         inflight_free(r);

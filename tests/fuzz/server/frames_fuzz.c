@@ -8,6 +8,34 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void about_heads(struct bytes frame, size_t size)
+{
+    struct bytes note;
+    if (frame_head_read(frame, &note)) {
+        require(note.size == size - 1);
+    }
+    struct frame_evidence evidence;
+    if (frame_evidence_read(frame, &evidence)) {
+        require(evidence.notes[0].size + evidence.notes[1].size == size - 9);
+    }
+    struct frame_root_ask root_ask;
+    struct frame_root_is root_is;
+    struct frame_mark_ask mark_ask;
+    struct frame_mark_is mark_is;
+    if (frame_root_ask_read(frame, &root_ask)) {
+        require(size == 16);
+    }
+    if (frame_root_is_read(frame, &root_is)) {
+        require(size == 49);
+    }
+    if (frame_mark_ask_read(frame, &mark_ask)) {
+        require(mark_ask.account.size == size - 16);
+    }
+    if (frame_mark_is_read(frame, &mark_is)) {
+        require(size == 85);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes frame = bytes_of(data, size);
@@ -57,5 +85,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(chunk.data.size <= FETCH_CHUNK_BYTES);
         require(chunk.status != CHUNK_OK || chunk.offset + chunk.data.size <= chunk.total);
     }
+    about_heads(frame, size);
     return 0;
 }

@@ -36,6 +36,10 @@ WRAP(void, inflight_move, struct inflight *r, enum inflight_state to);
 WRAP(void, refusal_send, struct grpc_call *call, const struct refusal *r);
 WRAP(void, submit_leadership_lost, struct node *n);
 WRAP(void, submit_sweep, struct node *n);
+WRAP(err, heads_mark_read, const struct fileops *files, const char *data, struct buf *ret,
+     struct errtext *reterr);
+WRAP(err, heads_mark_write, const struct fileops *files, const char *data, struct bytes note,
+     struct errtext *reterr);
 WRAP(bool, seam_kv_takes, size_t offset, size_t size);
 WRAP(enum consensus_answer, consensus_promote, struct consensus *c, uint64_t id);
 WRAP(enum consensus_answer, consensus_change, struct consensus *c, uint64_t id,
@@ -397,4 +401,20 @@ void __wrap_submit_sweep(struct node *n)
     if (!is(BUG_LOST_UNKNOWN)) {
         __real_submit_sweep(n);
     }
+}
+
+/* ---- heads of the tree ---- */
+
+err __wrap_heads_mark_read(const struct fileops *files, const char *data, struct buf *ret,
+                           struct errtext *reterr)
+{
+    return is(BUG_HEAD_FORGOTTEN) ? err_ok() : __real_heads_mark_read(files, data, ret, reterr);
+}
+
+/* As if the lines left first: the mark of each second head comes too late. */
+err __wrap_heads_mark_write(const struct fileops *files, const char *data, struct bytes note,
+                            struct errtext *reterr)
+{
+    bool late = is(BUG_HEAD_EARLY) && note.data[note.size - 2] % 2 == 0;
+    return late ? err_ok() : __real_heads_mark_write(files, data, note, reterr);
 }

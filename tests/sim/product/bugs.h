@@ -34,7 +34,9 @@
     X(WIPED_VOTES, "wiped-votes")     /* a disk that is not the one it was is taken for it */      \
     X(REMOVED_STAYS, "removed-stays") /* a removed node goes on for ever */                        \
     X(JOINER_LOST, "joiner-lost")     /* one that joins waits for voters it does not know */       \
-    X(STATE_ERROR, "state-error")     /* an error of the state database is passed over */
+    X(STATE_ERROR, "state-error")     /* an error of the state database is passed over */         \
+    X(HEAD_EARLY, "head-early")         /* a signed head leaves before its mark is durable */      \
+    X(HEAD_FORGOTTEN, "head-forgotten") /* what was signed before a restart is not looked up */
 
 enum sim_bug {
 #define SIM_BUG_ENUM(name, text) BUG_##name,

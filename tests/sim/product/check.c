@@ -9,6 +9,7 @@
 #include "consensus/consensus.h"
 #include "consensus/objects.h"
 #include "consensus/packet.h"
+#include "tests/sim/product/check_heads.h"
 #include "tests/sim/product/model.h"
 #include "tests/sim/product/officer.h"
 #include "tests/sim/product/view.h"
@@ -24,6 +25,7 @@ struct watched { /* a machine */
     uint64_t commit;      /* as it said last, in this life */
     uint64_t height;      /* applied last, in this life; 0: not yet */
     uint64_t must_commit; /* it proposed a change while the one here was not committed */
+    struct signed_heads heads; /* of all lives */
 };
 
 struct checker {
@@ -55,6 +57,7 @@ void checker_free(struct checker *c)
         free(c->machines[i].submitted.links);
         free(c->machines[i].durable.links);
         free(c->machines[i].lost.links);
+        heads_check_clear(&c->machines[i].heads);
     }
     free(c->committed.links);
     free(c->committed_by);
@@ -97,6 +100,7 @@ void check_wiped(struct machine *m)
     struct watched *t = watched_of(m);
     free(t->lost.links);
     t->lost = t->durable;
+    heads_check_clear(&t->heads); /* its mark is gone, and nobody listens to it */
     t->durable = (struct view){0};
     view_init(&t->submitted);
     view_init(&t->durable);
@@ -313,6 +317,8 @@ void check_sent(struct machine *m, uint64_t to, uint8_t type, struct bytes frame
 {
     if (type == RAFT_FRAME) {
         check_raft_frame(m, to, frame);
+    } else {
+        heads_check_sent(m, &watched_of(m)->heads, type, frame);
     }
 }
 

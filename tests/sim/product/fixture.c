@@ -216,7 +216,10 @@ static void equip(struct fixture *f, uint32_t number, const struct authority aut
         .peer_address = bytes_text(arena_printf(a, "node%u.example:7002", number + 1)),
         .client_address = bytes_text(arena_printf(a, "node%u.example:7001", number + 1)),
     };
-    memset(row->head_key, (int)(0x40 + number), sizeof row->head_key);
+    struct sign_key *head = key_of((uint8_t)(0x40 + number));
+    sign_key_public(head, row->head_key);
+    must(sign_key_write(head, arena_printf(a, "%s/head%u", f->dir, number + 1), &why), &why);
+    sign_key_free(head);
     uint8_t *spki = arena_new(a, 1, CERT_SPKI_SIZE);
     cert_key_spki(key, spki);
     row->transport_key = bytes_of(spki, CERT_SPKI_SIZE);
@@ -369,6 +372,7 @@ void fixture_free(struct fixture *f)
             unlink(path);
         }
         unlink(arena_printf(&f->arena, "%s/key%u", f->dir, i + 1));
+        unlink(arena_printf(&f->arena, "%s/head%u", f->dir, i + 1));
     }
     unlink(f->genesis_path);
     unlink(f->signatures_path);

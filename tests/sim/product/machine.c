@@ -454,6 +454,7 @@ static void start_config(const struct machine *m, struct config *ret)
         .listen_peer = mem_text("127.0.0.1:2"),
         .certificate = certificate_of(m),
         .private_key = path_of("key", fixture_dir(f), m->id),
+        .head_key = path_of("head", fixture_dir(f), m->id),
         .election_timeout_ms = CONFIG_ELECTION_MS,
         .heartbeat_ms = CONFIG_HEARTBEAT_MS,
         .workers = 2,

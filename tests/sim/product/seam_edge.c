@@ -200,6 +200,8 @@ static struct memory {
 
 static char TRUE_VERDICT, FALSE_VERDICT;
 
+enum { VERIFIED_BYTES_MAX = 512 };
+
 struct verifier *__wrap_verifier_new(void)
 {
     if (memory.verifier == NULL) {
@@ -217,8 +219,8 @@ void __wrap_verifier_free(struct verifier *v)
 bool __wrap_verifier_check(struct verifier *v, const uint8_t public[SIGN_PUBLIC_SIZE],
                            struct bytes message, const uint8_t signature[SIGN_SIGNATURE_SIZE])
 {
-    uint8_t key[SIGN_PUBLIC_SIZE + SIGN_SIGNATURE_SIZE + 128];
-    require(message.size <= 128);
+    uint8_t key[SIGN_PUBLIC_SIZE + SIGN_SIGNATURE_SIZE + VERIFIED_BYTES_MAX];
+    require(message.size <= VERIFIED_BYTES_MAX);
     memcpy(key, public, SIGN_PUBLIC_SIZE);
     memcpy(key + SIGN_PUBLIC_SIZE, signature, SIGN_SIGNATURE_SIZE);
     memcpy(key + SIGN_PUBLIC_SIZE + SIGN_SIGNATURE_SIZE, message.data, message.size);

@@ -105,6 +105,7 @@ struct sim_officer;
     X(blocks, "blocks")                                                                            \
     X(timers, "timers run")                                                                        \
     X(cuts, "log cut behind a checkpoint")                                                         \
+    X(heads, "heads of the tree signed")                                                           \
     X(installs, "checkpoints installed")                                                           \
     X(far_installs, "... by a node far behind")                                                    \
     X(join_installs, "... by a node that joins")                                                   \

@@ -16,9 +16,9 @@
 #define INTERVAL (1000 * MS)
 #define START (5000 * MS)
 
-static struct head head_of(uint64_t size, uint8_t flavour)
+static struct merkle_head head_of(uint64_t size, uint8_t flavour)
 {
-    struct head h = {.size = size};
+    struct merkle_head h = {.size = size};
     memset(h.root.bytes, (int)(size * 7), sizeof h.root.bytes);
     h.root.bytes[0] = flavour;
     return h;
@@ -49,7 +49,7 @@ static enum heads_heard hear(struct heads_plan *p, uint64_t node, uint64_t size,
 static void judge(struct heads_plan *p)
 {
     uint64_t node = 0;
-    struct head h;
+    struct merkle_head h;
     while (heads_plan_judge(p, &node, &h)) {
         heads_plan_judged(p, node, h.size, h.root.bytes[0] == 0);
     }
@@ -70,7 +70,7 @@ static uint64_t again(const struct heads_plan *p, uint64_t now)
 
 static void sign(struct heads_plan *p, uint64_t size, uint64_t now)
 {
-    struct head h = head_of(size, 0);
+    struct merkle_head h = head_of(size, 0);
     heads_plan_signing(p, size, now);
     heads_plan_signed(p, &h, bytes_text("own\n"), now);
 }
@@ -86,7 +86,7 @@ static void test_leader_signs_at_once_then_each_interval(void **state)
     heads_plan_signing(&p, 5, START);
     heads_plan_reached(&p, 6, START);
     assert_int_equal(ask(&p, START + 10 * INTERVAL), 0); /* its mark is not durable yet */
-    struct head h = head_of(5, 0);
+    struct merkle_head h = head_of(5, 0);
     heads_plan_signed(&p, &h, bytes_text("own\n"), START);
     hear(&p, 2, 5, 0, START);
     judge(&p);
@@ -265,7 +265,7 @@ static void test_signers_change(void **state)
 static void test_resume(void **state)
 {
     struct heads_plan p;
-    struct head h = head_of(7, 0);
+    struct merkle_head h = head_of(7, 0);
     (void)state;
     begin(&p, 1);
     heads_plan_resume(&p, &h, bytes_text("own\n"));
