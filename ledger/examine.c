@@ -4,27 +4,35 @@
 #include "ledger/state.h"
 #include "storage/kv.h"
 
-static err family_add(struct kv *kv, size_t family, struct sha256 *s, struct errtext *reterr)
+static bool stopped(const atomic_bool *stop)
+{
+    return stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
+}
+
+static err family_add(struct kv *kv, size_t family, const atomic_bool *stop, struct sha256 *s,
+                      struct errtext *reterr)
 {
     struct kv_range range = {.family = family};
     struct kv_iter *it = kv_iter_open(kv, &range);
     struct bytes key;
     struct bytes value;
-    while (kv_iter_next(it, &key, &value)) {
+    while (!stopped(stop) && kv_iter_next(it, &key, &value)) {
         sha256_add_u32(s, (uint32_t)key.size);
         sha256_add_bytes(s, key);
         sha256_add_u32(s, (uint32_t)value.size);
         sha256_add_bytes(s, value);
     }
-    return kv_iter_close(it, reterr);
+    TRY(kv_iter_close(it, reterr));
+    return stopped(stop) ? err_fail(reterr, ERR_AGAIN, "this node stops") : err_ok();
 }
 
-static err digest_of(struct kv *kv, uint8_t ret[32], struct errtext *reterr)
+static err digest_of(struct kv *kv, const atomic_bool *stop, uint8_t ret[32],
+                     struct errtext *reterr)
 {
     struct sha256 s;
     sha256_init(&s);
     for (size_t family = 0; family < FAMILIES_REPLICATED; family++) {
-        TRY(family_add(kv, family, &s, reterr));
+        TRY(family_add(kv, family, stop, &s, reterr));
     }
     sha256_end(&s, ret);
     return err_ok();
@@ -34,10 +42,16 @@ err ledger_state_digest(const struct ledger *l, uint8_t ret[32], struct errtext 
 {
     require(l != NULL);
     require(ret != NULL);
-    return digest_of(l->kv, ret, reterr);
+    return digest_of(l->kv, NULL, ret, reterr);
 }
 
 err ledger_examine(struct kv *kv, struct ledger_facts *ret, struct errtext *reterr)
+{
+    return ledger_examine_until(kv, NULL, ret, reterr);
+}
+
+err ledger_examine_until(struct kv *kv, const atomic_bool *stop, struct ledger_facts *ret,
+                         struct errtext *reterr)
 {
     require(kv != NULL);
     require(ret != NULL);
@@ -54,7 +68,7 @@ err ledger_examine(struct kv *kv, struct ledger_facts *ret, struct errtext *rete
         return err_is(e, ERR_NOT_FOUND) ? err_fail(reterr, ERR_CORRUPT, "the state has no genesis")
                                         : e;
     }
-    TRY(digest_of(kv, facts.state_digest, reterr));
+    TRY(digest_of(kv, stop, facts.state_digest, reterr));
     *ret = facts;
     return err_ok();
 }

@@ -22,6 +22,7 @@
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -541,6 +542,9 @@ struct ledger_facts {
 /* Reads all of a database: of a checkpoint, read-only. Any thread, as long as nobody writes it.
  * CORRUPT: it holds no sound head, or is damaged. IO. Cost: a whole read and its hash. */
 err ledger_examine(struct kv *kv, struct ledger_facts *ret, struct errtext *reterr) ERR_MUST_USE;
+/* The same, until *stop is true (set by any thread): then AGAIN, soon. */
+err ledger_examine_until(struct kv *kv, const atomic_bool *stop, struct ledger_facts *ret,
+                         struct errtext *reterr) ERR_MUST_USE;
 
 /* Makes a database that another node has sent this node's own: what the state digest does not cover
  * (traces, inputs, counters) is forgotten, durably; the applied index stays, which ledger_examine

@@ -19,7 +19,8 @@ enum { BULK_THREADS = 1, CHUNK_THREADS = 1, CHUNK_JOBS_MAX = SERVE_QUEUE_MAX + F
 
 struct checkpoint_paths checkpoint_paths_of(const struct node *n)
 {
-    return (struct checkpoint_paths){&n->checkpoints.files, n->config.data};
+    return (struct checkpoint_paths){&n->checkpoints.files, n->config.data,
+                                     &n->checkpoints.stop};
 }
 
 static unsigned long long llu(uint64_t v)
@@ -198,7 +199,10 @@ static void examine_done(struct pool_job *job)
 {
     struct take_job *t = (struct take_job *)job;
     struct node *n = t->node;
-    if (failed(t->result)) {
+    if (failed(t->result) && n->checkpoints.closing) {
+        log_info("the checkpoint of entry %llu is given up: %s", llu(n->checkpoints.mark.index),
+                 t->why.text);
+    } else if (failed(t->result)) {
         log_error("the checkpoint of entry %llu failed: %s", llu(n->checkpoints.mark.index),
                   t->why.text);
     } else {
@@ -662,6 +666,7 @@ err checkpoint_open(struct node *n, struct errtext *reterr)
 void checkpoint_drain(struct node *n)
 {
     n->checkpoints.closing = true;
+    atomic_store(&n->checkpoints.stop, true); /* minutes of reading: the next start does it again */
     if (n->checkpoints.chunks != NULL) {
         pool_drain(n->checkpoints.chunks);
     }

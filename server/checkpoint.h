@@ -21,6 +21,8 @@
 #ifndef SERVER_CHECKPOINT_H
 #define SERVER_CHECKPOINT_H
 
+#include <stdatomic.h>
+
 #include "consensus/consensus.h"
 #include "net/loop.h"
 #include "net/pool.h"
@@ -124,6 +126,7 @@ struct checkpoints {
     struct serve serve;
     struct fetch fetch;
     bool closing; /* no new work */
+    atomic_bool stop; /* what the workers read through is given up */
 };
 
 /* ---- checkpoint.c ---- */

@@ -29,7 +29,7 @@ static struct fetch *fetch_of(struct node *n)
 
 static void step(struct node *n)
 {
-    loop_post(n->loop, &n->checkpoints.fetch.task);
+    loop_post(n->loop, &fetch_of(n)->task);
 }
 
 static void forget_window(struct fetch *f)
@@ -38,8 +38,7 @@ static void forget_window(struct fetch *f)
     f->generation++;
 }
 
-/* No source is left, or this node's disk fails: the driver gives the install up, and is offered one
- * again. */
+/* No source is left, or this disk fails: the driver gives the install up, and is offered another. */
 static void give_up(struct node *n, const char *why)
 {
     struct fetch *f = fetch_of(n);
@@ -583,9 +582,7 @@ static void begin_fetch(struct fetch *f, const struct checkpoint_id *id, uint64_
 {
     f->id = *id;
     f->source = source;
-    f->refused_count = 0;
-    f->bytes = f->total = 0;
-    f->rounds = 0;
+    f->bytes = f->total = f->refused_count = f->rounds = 0;
     f->waits_said = false;
     f->began_ns = f->progress_ns = now_ns;
     forget_window(f);

@@ -53,9 +53,15 @@ static struct checkpoint_path state_of(const char *dir)
 
 /* ---- hashes and digests ---- */
 
-static err hash_file(const struct fileops *ops, const char *path, struct manifest_file *ret,
+static bool stopped(const struct checkpoint_paths *p)
+{
+    return p->stop != NULL && atomic_load_explicit(p->stop, memory_order_relaxed);
+}
+
+static err hash_file(const struct checkpoint_paths *p, const char *path, struct manifest_file *ret,
                      struct errtext *reterr)
 {
+    const struct fileops *ops = p->files;
     struct sha256 s;
     int fd = ops->open(ops->ctx, path, O_RDONLY);
     if (fd < 0) {
@@ -65,24 +71,28 @@ static err hash_file(const struct fileops *ops, const char *path, struct manifes
     int64_t have = 0;
     ret->size = 0;
     sha256_init(&s);
-    while ((have = ops->pread(ops->ctx, fd, chunk, HASH_BYTES, ret->size)) > 0) {
+    while (!stopped(p) && (have = ops->pread(ops->ctx, fd, chunk, HASH_BYTES, ret->size)) > 0) {
         sha256_add(&s, chunk, (size_t)have);
         ret->size += (uint64_t)have;
     }
     sha256_end(&s, ret->hash);
     free(chunk);
     ops->close(ops->ctx, fd);
+    if (stopped(p)) {
+        return err_fail(reterr, ERR_AGAIN, "this node stops");
+    }
     return have == 0 ? err_ok()
                      : err_fail(reterr, ERR_IO, "read %s: %s", path, strerror((int)-have));
 }
 
-static err examine(const char *state, struct ledger_facts *ret, struct errtext *reterr)
+static err examine(const struct checkpoint_paths *p, const char *state, struct ledger_facts *ret,
+                   struct errtext *reterr)
 {
     struct kv_options options = {.read_only = true, .block_cache_bytes = CHECKPOINT_CACHE_BYTES};
     struct kv *kv = NULL;
     ledger_kv_families(&options);
     TRY(kv_open(state, &options, &kv, reterr));
-    err e = ledger_examine(kv, ret, reterr);
+    err e = ledger_examine_until(kv, p->stop, ret, reterr);
     kv_close(kv);
     return e;
 }
@@ -133,8 +143,7 @@ static bool described(const struct manifest *before, const char *name, uint64_t 
 }
 
 static err describe_files(const struct checkpoint_paths *p, const struct tree_names *names,
-                          const struct manifest *before, struct manifest *m,
-                          struct errtext *reterr)
+                          const struct manifest *before, struct manifest *m, struct errtext *reterr)
 {
     struct checkpoint_path dir = checkpoint_path(p, "checkpoints", "new");
     m->files = mem_new(names->count + 1, sizeof *m->files);
@@ -150,7 +159,7 @@ static err describe_files(const struct checkpoint_paths *p, const struct tree_na
         TRY(tree_size(p->files, path.text, &size, reterr));
         if (!described(before, name, size, f)) {
             memcpy(f->name, name, strlen(name) + 1);
-            TRY(hash_file(p->files, path.text, f, reterr));
+            TRY(hash_file(p, path.text, f, reterr));
         }
         m->total_bytes += f->size;
     }
@@ -188,7 +197,7 @@ err work_finish(const struct checkpoint_paths *p, const struct consensus_mark *m
     TRY(tree_list(p->files, state.text, &names, reterr));
     struct manifest m = {.conf_index = mark->conf_index, .conf = entry_bytes(mark->conf)};
     struct manifest *made = NULL;
-    err e = examine(state.text, &facts, reterr);
+    err e = examine(p, state.text, &facts, reterr);
     if (!failed(e) && facts.applied_index != mark->index) {
         e = err_fail(reterr, ERR_CONFLICT, "the copy is of entry %" PRIu64 ", not %" PRIu64,
                      facts.applied_index, mark->index);
@@ -305,7 +314,7 @@ static err check_files(const struct checkpoint_paths *p, const char *dir, const 
         const struct manifest_file *f = &m->files[i];
         struct checkpoint_path path = in_state(dir, f->name);
         struct manifest_file found = {{0}, 0, {0}};
-        TRY(hash_file(p->files, path.text, &found, reterr));
+        TRY(hash_file(p, path.text, &found, reterr));
         if (found.size == f->size && memcmp(found.hash, f->hash, sizeof f->hash) == 0) {
             continue;
         }
@@ -347,7 +356,7 @@ err work_verify(const struct checkpoint_paths *p, const char *dir, const struct 
     }
     TRY(check_names(p, state.text, m, reterr));
     TRY(tree_sync(p->files, state.text, reterr));
-    TRY(examine(state.text, &facts, reterr));
+    TRY(examine(p, state.text, &facts, reterr));
     id_of(&facts, m->id.term, &id);
     return checkpoint_id_equal(&id, &m->id)
                ? err_ok()

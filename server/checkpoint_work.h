@@ -5,6 +5,8 @@
 #ifndef SERVER_CHECKPOINT_WORK_H
 #define SERVER_CHECKPOINT_WORK_H
 
+#include <stdatomic.h>
+
 #include "consensus/consensus.h"
 #include "server/manifest.h"
 #include "storage/fileops.h"
@@ -12,6 +14,8 @@
 struct checkpoint_paths {
     const struct fileops *files;
     const char *data; /* the data directory; must exist */
+    const atomic_bool
+        *stop; /* true: hashing and reading through end soon with AGAIN; NULL: never */
 };
 
 enum { CHECKPOINT_PATH_BYTES = 4096 };

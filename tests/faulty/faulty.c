@@ -7,6 +7,7 @@
  *   full    every write of the log fails with ENOSPC
  *   slow    a number: every sync of the log takes so many milliseconds more
  *   small   the log is opened with segments of 64 KiB
+ *   state   a bit of each block that is put into the state is another one
  *
  * It is built for tests alone and never installed. */
 #include <errno.h>
@@ -19,8 +20,10 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "ledger/families.h"
 #include "proto/block.h"
 #include "storage/fileops.h"
+#include "storage/kv.h"
 #include "storage/logstore.h"
 
 /* The content of a fault's file in word; false: that fault is off. Any thread. */
@@ -132,4 +135,29 @@ struct fileops __wrap_fileops_system(void)
     ops.pwrite = faulty_pwrite;
     ops.fdatasync = faulty_fdatasync;
     return ops;
+}
+
+/* ---- the state ---- */
+
+void __real_kv_batch_put(struct kv_batch *b, const struct kv *kv, size_t family, struct bytes key,
+                         struct bytes value);
+void __wrap_kv_batch_put(struct kv_batch *b, const struct kv *kv, size_t family, struct bytes key,
+                         struct bytes value);
+
+void __wrap_kv_batch_put(struct kv_batch *b, const struct kv *kv, size_t family, struct bytes key,
+                         struct bytes value)
+{
+    char word[32];
+    if (family != FAMILY_BLOCKS || value.size == 0 || !fault("state", word)) {
+        __real_kv_batch_put(b, kv, family, key, value);
+        return;
+    }
+    uint8_t *wrong = malloc(value.size);
+    if (wrong == NULL) {
+        abort();
+    }
+    memcpy(wrong, value.data, value.size);
+    wrong[value.size - 1] ^= 1;
+    __real_kv_batch_put(b, kv, family, key, bytes_of(wrong, value.size));
+    free(wrong);
 }

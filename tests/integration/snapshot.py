@@ -138,6 +138,61 @@ def come_back(bench, follower, kills, seed):
     check(True, f"{follower} is level at height {head[0]} after {kills} kills (seed {seed})")
 
 
+def source_of(bench, follower):
+    """The node that was pulled from last."""
+    found = re.findall(r"(?:fetching the checkpoint at height \d+ from|going on with) node (\d+)",
+                       bench.log(follower))
+    return [n["name"] for n in bench.json("node", "list")["nodes"] if n["id"] == int(found[-1])][0]
+
+
+def lose_source(bench, follower, seconds):
+    """The source dies in the middle of a fetch; another node has the same state."""
+    fall_behind(bench, follower, seconds)
+    installs = said(bench, follower, "the state is that of height")
+    moves = said(bench, follower, "going on with node")
+    fetches = said(bench, follower, "fetching the checkpoint")
+    bench.start(follower)
+    wait_said(bench, follower, "fetching the checkpoint", fetches + 1, 60)
+    victim = source_of(bench, follower)
+    bench.kill(victim, 9)
+    wait_said(bench, follower, "going on with node", moves + 1, 60)
+    check(source_of(bench, follower) != victim, f"{victim} died while {follower} fetched from it; "
+                                                f"{source_of(bench, follower)} goes on")
+    wait_said(bench, follower, "the state is that of height", installs + 1, 120)
+    bench.start(victim)
+    restart.level(bench, 120)
+    check(True, f"{follower} has installed it, and all are level")
+
+
+def spoil_checkpoints(bench, name):
+    """A byte of the largest table of each of its checkpoints; the state keeps its own copy."""
+    for index in checkpoints(bench, name):
+        folder = bench.lab.path(name, "data", "checkpoints", f"{index:016x}", "state")
+        tables = [os.path.join(folder, f) for f in os.listdir(folder) if f.endswith(".sst")]
+        path = max(tables, key=os.path.getsize)
+        with open(path, "rb") as f:
+            content = bytearray(f.read())
+        content[len(content) // 3] ^= 1
+        os.unlink(path)  # it is one file with the state's
+        with open(path, "wb") as f:
+            f.write(content)
+
+
+def bad_source(bench, follower, seconds):
+    """The leader serves files that are not what its manifest says: another node is asked."""
+    fall_behind(bench, follower, seconds)
+    installs = said(bench, follower, "the state is that of height")
+    leader = bench.leader()
+    spoil_checkpoints(bench, leader)
+    bench.start(follower)
+    wait_said(bench, follower, "its files are not what its manifest says", 1, 120)
+    check(source_of(bench, follower) == leader or said(bench, follower, "going on with"),
+          f"{follower} does not believe the damaged files of {leader}")
+    wait_said(bench, follower, "the state is that of height", installs + 1, 120)
+    check(source_of(bench, follower) != leader, f"and installs those of {source_of(bench, follower)}")
+    restart.level(bench, 120)
+
+
 def lose_state(bench, name, damage):
     """The state of a node is gone or damaged; its log begins later; its own checkpoint is used."""
     bench.kill(name, 15)
@@ -184,6 +239,8 @@ def main(bench, args):
     kills = args.kills or (2 if slow else 5)
     fall_behind(bench, follower, seconds)
     come_back(bench, follower, kills, args.seed + 1)
+    lose_source(bench, follower, seconds)
+    bad_source(bench, follower, seconds)
     lose_state(bench, follower, False)
     lose_state(bench, follower, True)
     result = end_load(start_load(bench, bench.nodes, 4, "last"))

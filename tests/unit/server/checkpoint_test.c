@@ -417,6 +417,30 @@ static void hashes_of_tables_are_taken_over(void **state)
     data_close(&d);
 }
 
+/* A node that stops does not wait until a large state is read through. */
+static void reading_through_can_be_given_up(void **state)
+{
+    (void)state;
+    struct data d;
+    struct world *w = world_of_some_blocks();
+    struct errtext why;
+    atomic_bool stop = false;
+    uint32_t damaged = 0;
+    data_open(&d);
+    d.paths.stop = &stop;
+    struct manifest *m = take(&d, w);
+    struct checkpoint_path dir = checkpoint_dir(&d.paths, m->id.index, NULL);
+    assert_false(failed(work_verify(&d.paths, dir.text, m, NULL, &damaged, &why)));
+    atomic_store(&stop, true);
+    assert_true(err_is(work_verify(&d.paths, dir.text, m, NULL, &damaged, &why), ERR_AGAIN));
+    assert_int_equal(damaged, 0);
+    struct ledger_facts facts;
+    assert_true(err_is(ledger_examine_until(w->kv, &stop, &facts, &why), ERR_AGAIN));
+    manifest_free(m);
+    world_close(w);
+    data_close(&d);
+}
+
 static void a_checkpoint_says_what_it_holds(void **state)
 {
     (void)state;
@@ -630,6 +654,7 @@ int main(void)
         cmocka_unit_test(a_fetch_that_was_not_recorded_is_forgotten),
         cmocka_unit_test(a_checkpoint_says_what_it_holds),
         cmocka_unit_test(hashes_of_tables_are_taken_over),
+        cmocka_unit_test(reading_through_can_be_given_up),
         cmocka_unit_test(what_is_the_senders_own_is_forgotten),
         cmocka_unit_test(what_was_fetched_is_checked),
         cmocka_unit_test(a_lost_state_comes_from_the_newest_sound_checkpoint),
