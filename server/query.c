@@ -291,6 +291,9 @@ static const struct query_kind *find_kind(const char *path)
             return &RECEIPT_KINDS[i];
         }
     }
+    if (strcmp(STATEMENT_KIND.path, path) == 0) {
+        return &STATEMENT_KIND;
+    }
     die("no query is called %s", path);
 }
 

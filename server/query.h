@@ -45,4 +45,7 @@ err query_or_refuse(err e, struct refusal *no, const struct errtext *why) ERR_MU
 extern const struct query_kind RECEIPT_KINDS[];
 extern const size_t RECEIPT_KIND_COUNT;
 
+/* That of statement.c. */
+extern const struct query_kind STATEMENT_KIND;
+
 #endif

@@ -219,10 +219,13 @@ static void every_record_has_its_receipt_and_the_tree_only_grew(void **state)
         struct verify_head was;
         struct verify_head is;
         arena_reset(&o->world.arena);
-        assert_false(failed(ledger_query_records(o->world.ledger, &one, &o->world.arena, &records, &why)));
+        assert_false(
+            failed(ledger_query_records(o->world.ledger, &one, &o->world.arena, &records, &why)));
         assert_false(failed(ledger_tree_inclusion(o->world.ledger, i, size, &path, &why)));
-        struct proof p = {
-            .extra = records.records[0].bytes, .index = i, .path_count = path.count, .note = buf_bytes(&note)};
+        struct proof p = {.extra = records.records[0].bytes,
+                          .index = i,
+                          .path_count = path.count,
+                          .note = buf_bytes(&note)};
         memcpy(p.path, path.hashes, sizeof p.path);
         buf_clear(&b);
         proof_print(&p, &b);
