@@ -69,8 +69,13 @@ static void reply_nodes(struct node *n, struct grpc_call *call, struct arena *a,
         rows = ledger_nodes_ever(n->ledger, &count);
     }
     members_view(n, &view);
+    /* One that joins shows the table that it was given: whoever passes that on as a bootstrap table
+     * must not say that it is older than it is. */
+    bool given = !ever && n->members.bootstrap.count > 0;
     struct nodes_reply r = {
-        .at = {.height = head.height, .time_ns = head.time_ns, .size = head.position},
+        .at = {.height = given ? n->members.bootstrap.height : head.height,
+               .time_ns = head.time_ns,
+               .size = head.position},
         .leader_id = host_leader(n),
         .nodes = arena_new(a, count + 1, sizeof *r.nodes),
         .node_count = count,
