@@ -14,7 +14,7 @@
 #include "tests/sim/product/officer.h"
 #include "tests/sim/product/view.h"
 
-enum { TRIAL_EVERY = 16, RAFT_FRAME = 1 };
+enum { TRIAL_EVERY = 16, RAFT_FRAME = 1, NEAR = 8 };
 #define BEHIND_NS (6 * NS_PER_S) /* a round of catching up takes less */
 
 struct watched { /* a machine */
@@ -93,6 +93,12 @@ uint32_t check_voters(const struct world *w)
 uint32_t check_members(const struct world *w)
 {
     return view_end(&w->checker->committed)->members;
+}
+
+bool check_is_near(const struct machine *m)
+{
+    uint64_t committed = view_last(&m->world->checker->committed);
+    return view_last(&watched_of(m)->durable) + NEAR >= committed;
 }
 
 void check_wiped(struct machine *m)

@@ -41,6 +41,9 @@ bool check_is_well(const struct world *w, struct errtext *ret);
 uint32_t check_voters(const struct world *w);
 uint32_t check_members(const struct world *w);
 
+/* Its disk has all but a few of the committed entries. */
+bool check_is_near(const struct machine *m);
+
 /* The machine has an empty disk: nothing is expected to be there. */
 void check_wiped(struct machine *m);
 

@@ -115,6 +115,14 @@ static bool is_settled(const struct world *w)
 bool officer_may_lose(const struct world *w, const struct machine *m)
 {
     uint32_t hurt = officer_hurt(w) | bit(m->id);
+    /* Whoever is far behind needs a checkpoint that a majority confirms: that majority must be
+     * there without it. */
+    for (uint64_t id = 1; id <= w->nodes; id++) {
+        bool votes = ((officer_voters(w) & ~hurt) & bit(id)) != 0;
+        if (votes && !check_is_near(w->machines[id - 1])) {
+            return false;
+        }
+    }
     return is_settled(w) && w->officer->request == 0 && has_quorum(officer_voters(w), hurt);
 }
 
