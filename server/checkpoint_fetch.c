@@ -653,9 +653,7 @@ void fetch_watch(struct node *n)
     uint64_t now = loop_now_ns(n->loop);
     if (f->phase == FETCH_AGREE && now - f->progress_ns > FETCH_AGREE_NS) {
         give_up(n, "too few voters are left that remember it");
-        return;
-    }
-    if (f->phase == FETCH_AGREE) {
+    } else if (f->phase == FETCH_AGREE) {
         step(n);
     }
     if (f->phase != FETCH_ASK && f->phase != FETCH_FILES) {
