@@ -330,6 +330,7 @@ void loop_free(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
+    loop->turn_ns = loop_update_now(loop); /* what came before was no turn */
     loop->stopped = false;
     while (!loop->stopped) {
         ev_run(loop->ev, EVRUN_ONCE);
