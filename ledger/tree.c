@@ -166,3 +166,9 @@ err ledger_size_at(const struct ledger *l, uint64_t height, uint64_t *ret_size,
     *ret_size = low;
     return err_ok();
 }
+
+bool ledger_public_reading(const struct ledger *l)
+{
+    require(l != NULL);
+    return l->genesis->public_reading;
+}

@@ -59,6 +59,9 @@ err ledger_size_at(const struct ledger *l, uint64_t height, uint64_t *ret_size,
 err ledger_policy(const struct ledger *l, uint64_t size, struct buf *ret,
                   struct errtext *reterr) ERR_MUST_USE;
 
+/* Whether the genesis lets anybody read the tree, without a certificate. */
+bool ledger_public_reading(const struct ledger *l);
+
 /* ---- statements that prove themselves (crypto/statement.h) ---- */
 
 /* The account after the records below a size: what an end mark says. An account that was never

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/err.h"
 #include "net/grpc_status.h"
@@ -53,6 +54,14 @@ struct grpc_method {
     void *ctx;
 };
 
+/* The answer to a plain HTTP GET on the same port. */
+struct grpc_page {
+    unsigned status;   /* of HTTP: 200, 404, ... */
+    const char *type;  /* content-type; static */
+    const char *cache; /* cache-control; static */
+    struct buf body;   /* initialised, at most message_bytes_max; empty at first */
+};
+
 struct grpc_server_options {
     struct loop *loop;
     const struct grpc_method *methods; /* not owned, outlives the server */
@@ -61,6 +70,9 @@ struct grpc_server_options {
     /* May be NULL. Admission on headers, before a body is read: GRPC_OK or the status to refuse
      * with, and its text. May add trailers. */
     enum grpc_status (*on_begin)(struct grpc_call *call, struct errtext *reterr);
+    /* May be NULL: then a GET is answered 405, as every other method but POST is. Answers at once;
+     * path is ":path" as it was sent, from anybody who got through the handshake. */
+    void (*on_get)(void *ctx, struct bytes path, struct grpc_page *ret);
     size_t message_bytes_max;  /* 0: GRPC_MESSAGE_BYTES_MAX; larger requests: RESOURCE_EXHAUSTED */
     uint32_t streams_max;      /* calls at once on a connection; 0: GRPC_STREAMS_MAX */
     uint64_t idle_ns;          /* connection without calls; 0: GRPC_IDLE_NS */

@@ -304,8 +304,54 @@ static void on_data(void *ctx, struct h2_stream *stream, struct bytes data)
     touch(ctx);
 }
 
+static bool is_get(const struct grpc_call *c)
+{
+    return c->session->server->options.on_get != NULL && header_is(c->stream, ":method", "GET") &&
+           !h2_stream_headers_overflow(c->stream);
+}
+
+/* A page is small and answered whole; one for which there is no room now is refused unprocessed
+ * (RFC 9113 section 8.7), so that the client may ask again. */
+static void answer_get(struct grpc_call *c)
+{
+    const struct grpc_server_options *o = &c->session->server->options;
+    struct grpc_page page = {.status = 404, .type = "text/plain", .cache = "no-cache"};
+    struct bytes path;
+    char status[12], length[24];
+    if (!h2_stream_header(c->stream, ":path", &path)) {
+        path = bytes_of("", 0);
+    }
+    buf_init(&page.body, o->message_bytes_max);
+    o->on_get(o->ctx, path, &page);
+    require(!page.body.overflow);
+    struct bytes body = buf_bytes(&page.body);
+    snprintf(status, sizeof(status), "%u", page.status);
+    snprintf(length, sizeof(length), "%zu", body.size);
+    struct h2_field fields[] = {
+        {":status", bytes_text(status)},
+        {"content-type", bytes_text(page.type)},
+        {"content-length", bytes_text(length)},
+        {"cache-control", bytes_text(page.cache)},
+    };
+    c->finished = c->responded = true;
+    c->moved_ns = now_of(c);
+    count_end(c, page.status == 200 ? GRPC_OK : GRPC_UNKNOWN);
+    h2_respond(c->stream, fields, sizeof(fields) / sizeof(fields[0]), body.size == 0);
+    if (body.size > 0 && failed(h2_stream_write(c->stream, &body, 1))) {
+        h2_stream_reset(c->stream, H2_REFUSED_STREAM);
+    } else if (body.size > 0) {
+        h2_stream_finish(c->stream, NULL, 0);
+    }
+    buf_done(&page.body);
+    touch(c->session);
+}
+
 static void answer_http(struct grpc_call *c)
 {
+    if (is_get(c)) {
+        answer_get(c);
+        return;
+    }
     char number[12];
     snprintf(number, sizeof(number), "%u", c->http_status);
     struct h2_field fields[] = {

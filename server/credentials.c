@@ -8,6 +8,7 @@
 #include "crypto/cert.h"
 #include "crypto/keyfile.h"
 #include "crypto/random.h"
+#include "ledger/tree.h"
 #include "net/tls.h"
 #include "server/parts.h"
 
@@ -180,7 +181,9 @@ static err client_tls(struct node *n, const struct pair *p, struct tls_ctx **ret
         .chain = buf_bytes(&p->certificate),
         .key = buf_bytes(&p->key),
         .alpn = grpc_alpn,
-        .need = TLS_CERT_REQUIRED,
+        /* Where the genesis lets anybody read the tree, the certificate is asked for and may be
+         * missing; services_admit refuses every call without one. */
+        .need = ledger_public_reading(n->ledger) ? TLS_CERT_OPTIONAL : TLS_CERT_REQUIRED,
         .want_identity = true,
     };
     err e = tls_ctx_new(&options, ret, reterr);

@@ -313,6 +313,7 @@ static err open_server(struct node *n, struct errtext *reterr)
         .method_count = count,
         .ctx = n,
         .on_begin = services_admit,
+        .on_get = pages_get,
     };
     TRY(grpc_server_new(&options, &n->grpc, reterr));
     return credentials_listen(n, reterr);

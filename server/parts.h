@@ -385,4 +385,7 @@ const struct grpc_method *services_methods(size_t *ret_count);
 /* Who may call: clients and officers of the ledger's institutions. */
 enum grpc_status services_admit(struct grpc_call *call, struct errtext *reterr);
 
+/* The tree as pages over HTTPS GET (server/pages.c); ctx is the node. */
+void pages_get(void *ctx, struct bytes path, struct grpc_page *ret);
+
 #endif

@@ -87,7 +87,13 @@ enum grpc_status services_admit(struct grpc_call *call, struct errtext *reterr)
     struct node *n = grpc_call_server_ctx(call);
     const struct tls_peer *peer = grpc_call_peer(call);
     const char *why = NULL;
-    if (peer == NULL || !peer->has_identity) {
+    if (peer == NULL) {
+        (void)err_fail(reterr, ERR_DENIED, "a client certificate is needed for calls");
+        grpc_call_trailer(call, "concordat-reason", reason_name(REASON_DENIED));
+        grpc_call_trailer(call, "concordat-retry", retry_name(RETRY_NEVER));
+        return GRPC_UNAUTHENTICATED;
+    }
+    if (!peer->has_identity) {
         why = "a client certificate with an identity is needed";
     } else if (peer->identity.kind == IDENTITY_NODE) {
         why = "a node's certificate is not for clients; use a client's or an officer's";

@@ -201,6 +201,76 @@ static void test_session_ends_with_calls_running(void **state)
     grpc_session_open(w->session, NULL, "memory");
 }
 
+/* A page says the path back; some are larger than a window. */
+static void page_of(void *ctx, struct bytes path, struct grpc_page *ret)
+{
+    (void)ctx;
+    if (bytes_equal(path, bytes_text("/none"))) {
+        return;
+    }
+    ret->status = 200;
+    ret->type = "application/octet-stream";
+    buf_put_bytes(&ret->body, path);
+    if (bytes_equal(path, bytes_text("/large"))) {
+        for (int i = 0; i < 15000; i++) {
+            buf_put_text(&ret->body, "x");
+        }
+    }
+}
+
+static void test_pages(void **state)
+{
+    struct raw_world *w = *state;
+    static const struct {
+        struct raw_ask ask;
+        const char *status;
+        size_t bytes;
+    } t[] = {
+        {{.method = "GET", .path = "/a"}, "200", 2},
+        {{.method = "GET", .path = "/large"}, "200", 15006},
+        {{.method = "GET", .path = "/none"}, "404", 0},
+        {{.method = "GET", .path = "/a", .type = ""}, "200", 2},
+        {{.method = "HEAD", .path = "/a"}, "405", 0},
+        {{.method = "PUT", .path = "/a"}, "405", 0},
+        {{.method = "DELETE", .path = "/a"}, "405", 0},
+    };
+    w->echo.server->options.on_get = page_of;
+    for (uint32_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        uint32_t id = 1 + 4 * i;
+        raw_request(w, id, END_STREAM, &t[i].ask);
+        raw_feed(w, 50);
+        assert_string_equal(raw_stream(w, id)->status, t[i].status);
+        assert_string_equal(raw_stream(w, id)->grpc_status, "");
+        assert_int_equal(raw_stream(w, id)->data_bytes, t[i].bytes);
+        assert_true(raw_stream(w, id)->ended);
+        raw_request(w, id + 2, 0, &t[i].ask); /* one with a body, which nobody reads */
+        raw_message(w, id + 2, END_STREAM, "body");
+        raw_feed(w, 50);
+        assert_string_equal(raw_stream(w, id + 2)->status, t[i].status);
+        assert_int_equal(raw_stream(w, id + 2)->data_bytes, t[i].bytes);
+    }
+    assert_int_equal(w->echo.begun, 0);
+    /* A call is one as before. */
+    raw_request(w, 101, 0, &raw_plain);
+    raw_message(w, 101, END_STREAM, "hello");
+    raw_feed(w, 50);
+    raw_expect_status(w, 101, "0");
+}
+
+/* A page for which there is no room in the budget of output is refused, not cut. */
+static void test_a_page_without_room(void **state)
+{
+    struct raw_world *w = *state;
+    struct raw_ask ask = {.method = "GET", .path = "/large"};
+    w->echo.server->options.on_get = page_of;
+    w->session->out.max = 1000;
+    raw_request(w, 1, END_STREAM, &ask);
+    raw_feed(w, 50);
+    assert_true(raw_stream(w, 1)->reset);
+    assert_int_equal(raw_stream(w, 1)->reset_code, H2_REFUSED_STREAM);
+    assert_int_equal(raw_stream(w, 1)->data_bytes, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, raw_setup, raw_teardown)
@@ -209,6 +279,8 @@ int main(void)
         T(test_requests_that_are_not_grpc),
         T(test_refusals_are_trailers_only),
         T(test_bad_bodies),
+        T(test_pages),
+        T(test_a_page_without_room),
         T(test_over_limit_is_refused_on_the_prefix),
         T(test_graceful_end_in_two_steps),
         T(test_connection_window_does_not_leak),
