@@ -30,6 +30,7 @@ class Client:
         os.makedirs(scratch)
         self.access = lab_client.Access(bench.lab.folder, scratch)
         self.draw = random.Random(5)
+        self.paid = []
         self.lines = {name: lab_client.Line(self.access, name) for name in bench.nodes}
 
     def renew(self, name):
@@ -37,12 +38,13 @@ class Client:
         self.lines[name] = lab_client.Line(self.access, name)
 
     def pay(self, name, wait, timeout=30):
-        envelope, request_id, _ = self.access.pay("ada", "ben", 100, self.draw)
+        envelope, request_id, _ = self.access.pay("ada", "ben", 1, self.draw)
         ledger = self.access.ledger
         began = time.monotonic()
         reply = self.lines[name].call(
             "/concordat.v1.Ledger/Submit", ledger.SubmitRequest(envelope=envelope, wait=wait),
             ledger.SubmitReply, timeout)
+        self.paid.append(request_id)
         return reply, request_id, time.monotonic() - began
 
     def receipt(self, name, **wanted):
@@ -114,8 +116,24 @@ def idle(client, nodes, bound):
           "at idle a receipt is cosigned within a head interval and a round trip")
 
 
+def statement(bench, client, name):
+    """All postings of an account, in pages of five records, proved by one checkpoint."""
+    query = client.access.query
+    request = query.ProveStatementRequest(page_size=5)
+    request.account.contract, request.account.place = lab_client.CONTRACT, 'wallet["ada"]'
+    text, pages = "", 0
+    while pages == 0 or request.page_token:
+        reply = client.lines[name].call("/concordat.v1.Query/ProveStatement", request,
+                                        query.ProveStatementReply, 10)
+        text, pages, request.page_token = text + reply.text, pages + 1, reply.next_page_token
+    postings = sum(line.startswith("posting ") for line in text.splitlines())
+    check(pages > 1 and postings == len(client.paid), f"a statement of {postings} postings")
+    check(proved(bench, "statement", text, client.policy(name)), "it proves itself offline, too")
+
+
 def test(bench, args):
     bench.up(3)
+    bench.run("contract", "deploy", os.path.join(harness.ROOT, "contracts", "transfer.rules"))
     client = Client(bench)
     nodes = list(bench.nodes)
     first, request_id, _ = client.pay(nodes[0], COSIGNED)
@@ -144,6 +162,7 @@ def test(bench, args):
         check(no.reason == "NOT_FOUND", "no receipt for what is not there")
 
     idle(client, nodes, args.times)
+    statement(bench, client, nodes[1])
 
     follower = [n for n in nodes if n != bench.leader()][0]
     bench.kill(follower)
