@@ -415,6 +415,6 @@ err __wrap_heads_mark_read(const struct fileops *files, const char *data, struct
 err __wrap_heads_mark_write(const struct fileops *files, const char *data, struct bytes note,
                             struct errtext *reterr)
 {
-    bool late = is(BUG_HEAD_EARLY) && note.data[note.size - 2] % 2 == 0;
+    bool late = is(BUG_HEAD_EARLY) && note.data[note.size - 12] % 2 == 0;
     return late ? err_ok() : __real_heads_mark_write(files, data, note, reterr);
 }
