@@ -186,6 +186,9 @@ enum {
                                        blocks at most, and larger ones are hardly cheaper */
     BLOCKS_PROPOSED_MAX = 4,          /* proposed and not applied here: more adds only latency */
     APPLY_STEP_EVENTS = 1,            /* between two looks at the clock: an event may take 40 ms */
+    ARCHIVE_ANSWER_BYTES_MAX = 1 << 20, /* of blocks, and one block more: a page holds both */
+    ARCHIVE_BLOCKS_MAX = 256,     /* small ones */
+    ARCHIVE_HEADS_MAX = 256,      /* of some KiB each */
     QUERY_BYTES_MAX = 16 << 10,       /* names, a key and a page token; many may wait at once */
     SIMULATE_BYTES_MAX = (1 << 20) + (16 << 10), /* an envelope, and who else is assumed to sign */
     DECISIONS_MAX = 32,               /* dry runs and explanations that wait: 3 s at the dearest */

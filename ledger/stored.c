@@ -42,22 +42,29 @@ err stored_record(struct kv *kv, uint64_t position, struct buf *value, struct le
     return err_ok();
 }
 
+/* A node's own: u8 version | u8 first of its day | u64 when | the note. */
+enum { HEAD_VALUE_VERSION = 1, HEAD_VALUE_NODE_BYTES = 1 + 8 };
+
 err stored_head(struct kv *kv, uint64_t size, struct buf *ret, struct errtext *reterr)
 {
     require(kv != NULL);
     struct buf first;
     struct bytes key;
-    struct bytes note;
+    struct bytes value;
     buf_init(&first, sizeof(size));
     buf_put_u64(&first, size);
     struct kv_range range = {.family = FAMILY_HEADS, .lower = buf_bytes(&first)};
     struct kv_iter *it = kv_iter_open(kv, &range);
     buf_done(&first);
-    bool found = kv_iter_next(it, &key, &note);
-    if (found) {
-        buf_put_bytes(ret, note);
-    }
+    bool found = kv_iter_next(it, &key, &value);
+    struct cursor c = cursor_of(found ? value : bytes_of(NULL, 0));
+    bool sound = cursor_u8(&c) == HEAD_VALUE_VERSION;
+    (void)cursor_bytes(&c, HEAD_VALUE_NODE_BYTES);
+    buf_put_bytes(ret, cursor_bytes(&c, cursor_left(&c)));
     TRY(kv_iter_close(it, reterr));
+    if (found && (!sound || !cursor_done(&c))) {
+        return err_fail(reterr, ERR_CORRUPT, "a stored head does not decode");
+    }
     return found ? err_ok()
                  : err_fail(reterr, ERR_NOT_FOUND, "no head of size %llu or more is kept",
                             (unsigned long long)size);

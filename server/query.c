@@ -279,17 +279,24 @@ static const struct query_kind KINDS[] = {
     {METHOD_GET_OUTCOME, decode_get_outcome_request, serve_get_outcome},
 };
 
-static const struct query_kind *find_kind(const char *path)
+static const struct query_kind *kind_in(const struct query_kind *kinds, size_t count,
+                                        const char *path)
 {
-    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
-        if (strcmp(KINDS[i].path, path) == 0) {
-            return &KINDS[i];
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(kinds[i].path, path) == 0) {
+            return &kinds[i];
         }
     }
-    for (size_t i = 0; i < RECEIPT_KIND_COUNT; i++) {
-        if (strcmp(RECEIPT_KINDS[i].path, path) == 0) {
-            return &RECEIPT_KINDS[i];
-        }
+    return NULL;
+}
+
+static const struct query_kind *find_kind(const char *path)
+{
+    const struct query_kind *kind = kind_in(KINDS, sizeof KINDS / sizeof *KINDS, path);
+    kind = kind == NULL ? kind_in(RECEIPT_KINDS, RECEIPT_KIND_COUNT, path) : kind;
+    kind = kind == NULL ? kind_in(ARCHIVE_KINDS, ARCHIVE_KIND_COUNT, path) : kind;
+    if (kind != NULL) {
+        return kind;
     }
     if (strcmp(STATEMENT_KIND.path, path) == 0) {
         return &STATEMENT_KIND;

@@ -48,4 +48,8 @@ extern const size_t RECEIPT_KIND_COUNT;
 /* That of statement.c. */
 extern const struct query_kind STATEMENT_KIND;
 
+/* The kinds of archive.c. */
+extern const struct query_kind ARCHIVE_KINDS[];
+extern const size_t ARCHIVE_KIND_COUNT;
+
 #endif
