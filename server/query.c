@@ -295,11 +295,9 @@ static const struct query_kind *find_kind(const char *path)
     const struct query_kind *kind = kind_in(KINDS, sizeof KINDS / sizeof *KINDS, path);
     kind = kind == NULL ? kind_in(RECEIPT_KINDS, RECEIPT_KIND_COUNT, path) : kind;
     kind = kind == NULL ? kind_in(ARCHIVE_KINDS, ARCHIVE_KIND_COUNT, path) : kind;
+    kind = kind == NULL ? kind_in(&STATEMENT_KIND, 1, path) : kind;
     if (kind != NULL) {
         return kind;
-    }
-    if (strcmp(STATEMENT_KIND.path, path) == 0) {
-        return &STATEMENT_KIND;
     }
     die("no query is called %s", path);
 }

@@ -147,7 +147,7 @@ static void alarm_node(struct report *p, const struct node_status *s)
     }
     if (t != NULL && t->id == s->id && t->disk_slow && s->connected) {
         add_alarm(p, s->id, "disk-slow",
-                  arena_printf(p->a, "the disk of %s is much slower than those of the others", name),
+                  arena_printf(p->a, "the disk of %s is much slower than others are", name),
                   "look for what else uses it, or replace it; as leader this node hands over");
     }
     if (s->role == NODE_ROLE_CATCHING_UP) {
