@@ -38,8 +38,8 @@ static void forget_window(struct fetch *f)
     f->generation++;
 }
 
-/* No source is left, or this disk fails: the driver gives the install up, and offers
- * another. */
+/* No source is left, or this disk fails: the driver gives the install up, and is
+ * offered another. */
 static void give_up(struct node *n, const char *why)
 {
     struct fetch *f = fetch_of(n);

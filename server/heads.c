@@ -548,7 +548,7 @@ err heads_open(struct node *n, struct errtext *reterr)
     TRY(lies_open(n, reterr));
     heads_plan_init(&h->plan, n->id, ledger_head_interval_ns(n->ledger));
     read_table(n);
-    if (!h->able) {
+    if (!h->able && ledger_node_find(n->ledger, n->id) != NULL) { /* else it is still joining */
         log_warn("%s is not this node's key for heads in the ledger: it signs none",
                  n->config.head_key);
     }

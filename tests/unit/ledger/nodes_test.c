@@ -36,8 +36,10 @@ struct said {
     const char *action;
     int64_t node;
     const char *institution, *name, *peer, *client, *transport, *next_transport;
-    int head, next_head; /* every octet of the key */
+    int head, next_head; /* every octet of the key; TAKEN: that of node 1 */
 };
+
+enum { TAKEN = -1 };
 
 static struct bytes args_of(struct world *w, const struct said *s)
 {
@@ -63,6 +65,9 @@ static struct bytes args_of(struct world *w, const struct said *s)
     }
     if (s->head != 0) {
         memset(key, s->head, sizeof key);
+        if (s->head == TAKEN) {
+            memcpy(key, ledger_node_find(w->ledger, 1)->head_key.data, sizeof key);
+        }
         rules_args_put_octets(&b, "head_key", bytes_of(key, sizeof key));
     }
     if (s->next_transport != NULL) {
@@ -258,7 +263,7 @@ static void each_refusal_has_its_clause(void **state)
     large[SPKI_BYTES_MAX + 1] = '\0';
     rejected(w, 7, WITH(transport, large), "5.5", true);
     rejected(w, 8, WITH(transport, "transport key 1"), "5.6", true);
-    rejected(w, 9, WITH(head, 0x41), "5.6", true);
+    rejected(w, 9, WITH(head, TAKEN), "5.6", true);
     rejected(w, 10, WITH(name, NULL), "0.1", false);
     rejected(w, 11, WITH(node, 3), "0.1", false);
     rejected(w, 12, (struct said){.action = "node_remove", .node = 9}, "6.1", true);

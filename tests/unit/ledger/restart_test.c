@@ -17,8 +17,8 @@
 static const char *const CONTRACTS[] = {"tests/unit/ledger/bank.rules",
                                         "tests/unit/ledger/clock.rules"};
 enum { BLOCKS = 12 };
-#define GOLDEN_STATE "e0067e8174821d90111347c79bf3beff0c31bf44d11d721a3e4939f155a81c70"
-#define GOLDEN_DIGEST "5cfd735c02fb132a2b1a094cbf4addfd827761f5b7f509d2be194a403f520d72"
+#define GOLDEN_STATE "bfd957682b5c42dc37759bd5a8d9205f8f5cf1b9f6e85ed02922a441208e27c1"
+#define GOLDEN_DIGEST "ace4c11ae18627e5883b1dfe2cd67692be3afc908cc0c209df001f5e9f930eba"
 
 static int up(void **state)
 {
