@@ -166,11 +166,12 @@ static void print_node(const struct node_status *n)
         snprintf(sync, sizeof sync, "%llu.%llu ms", (unsigned long long)(n->sync_p99_us / 1000),
                  (unsigned long long)(n->sync_p99_us % 1000 / 100));
     }
-    printf("%-14.*s %-14.*s %-12s %5llu %8llu %6llu  %-9s %8s %9s %7s  %.*s\n",
+    printf("%-14.*s %-14.*s %-12s %5llu %8llu %6llu %8llu  %-9s %8s %9s %7s  %.*s\n",
            (int)n->institution.size, (const char *)n->institution.data, (int)n->name.size,
            (const char *)n->name.data, role_name(n->role), (unsigned long long)n->term,
-           (unsigned long long)n->height, (unsigned long long)n->lag, contact(n, seen), disk, sync,
-           cert, (int)n->software_version.size, (const char *)n->software_version.data);
+           (unsigned long long)n->height, (unsigned long long)n->lag,
+           (unsigned long long)n->cosigned_size, contact(n, seen), disk, sync, cert,
+           (int)n->software_version.size, (const char *)n->software_version.data);
 }
 
 static void print_status(const struct status_reply *r)
@@ -201,8 +202,9 @@ static void print_status(const struct status_reply *r)
     printf("quorum     %u of %u voters answer, %u needed; survives %u more failure%s\n\n",
            r->voters_reachable, r->voters, r->quorum, r->failures_survived,
            r->failures_survived == 1 ? "" : "s");
-    printf("%-14s %-14s %-12s %5s %8s %6s  %-9s %8s %9s %7s  %s\n", "INSTITUTION", "NODE", "ROLE",
-           "TERM", "HEIGHT", "LAG", "CONTACT", "DISK", "SYNC P99", "CERT", "VERSION");
+    printf("%-14s %-14s %-12s %5s %8s %6s %8s  %-9s %8s %9s %7s  %s\n", "INSTITUTION", "NODE",
+           "ROLE", "TERM", "HEIGHT", "LAG", "COSIGNED", "CONTACT", "DISK", "SYNC P99", "CERT",
+           "VERSION");
     for (size_t i = 0; i < r->node_count; i++) {
         print_node(&r->nodes[i]);
     }
