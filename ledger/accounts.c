@@ -6,8 +6,8 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/require.h"
+#include "crypto/account.h"
 #include "crypto/merkle.h"
-#include "crypto/sha256.h"
 #include "ledger/families.h"
 #include "ledger/range.h"
 
@@ -340,23 +340,29 @@ static void posting_keep(struct accounts *a, struct ledger_account *account, str
     account->last = node;
 }
 
+static struct account_head head_of(const struct ledger_account *account)
+{
+    struct account_head head = {.count = account->count};
+    memcpy(head.chain, account->chain, sizeof(head.chain));
+    return head;
+}
+
 static void post(struct accounts *a, const struct posting_place *place, const struct link *link)
 {
     struct ledger_account *account = link->account;
     bool overflow = __builtin_add_overflow(account->posted, link->quanta, &account->posted);
     require(!overflow);
-    account->count++;
-    struct sha256 s;
-    sha256_init(&s);
-    sha256_add(&s, POSTING_TAG, sizeof(POSTING_TAG) - 1);
-    sha256_add(&s, account->chain, sizeof(account->chain));
-    sha256_add_u64(&s, account->count);
-    sha256_add_u64(&s, place->position);
-    sha256_add_u32(&s, link->ordinal);
-    sha256_add_u64(&s, (uint64_t)link->quanta);
-    sha256_add_u64(&s, (uint64_t)account->posted);
-    sha256_add_bytes(&s, link->counter);
-    sha256_end(&s, account->chain);
+    struct account_head head = head_of(account);
+    const struct account_posting posting = {
+        .position = place->position,
+        .ordinal = link->ordinal,
+        .quanta = link->quanta,
+        .balance = account->posted,
+        .counter = link->counter,
+    };
+    account_chain_add(&head, &posting);
+    account->count = head.count;
+    memcpy(account->chain, head.chain, sizeof(account->chain));
 
     struct buf *value = &a->value;
     buf_clear(value);
@@ -413,13 +419,9 @@ static void touched_root(struct accounts *a, uint8_t ret_root[32])
     struct merkle tree;
     merkle_init(&tree);
     for (size_t i = 0; i < a->touched_count; i++) {
-        const struct ledger_account *account = a->touched[i];
-        buf_clear(&a->value);
-        buf_put_sized(&a->value, account_key(account));
-        buf_put_u64(&a->value, account->count);
-        buf_put(&a->value, account->chain, sizeof(account->chain));
+        struct account_head head = head_of(a->touched[i]);
         struct merkle_hash leaf;
-        merkle_leaf(buf_bytes(&a->value), &leaf);
+        account_leaf(account_key(a->touched[i]), &head, &leaf);
         buf_put(&a->leaves, leaf.bytes, sizeof(leaf.bytes));
         merkle_add(&tree, &leaf);
     }

@@ -3,8 +3,7 @@
  *   key      contract 00 family 00 components, or contract 01 family 00: the issuance account
  *   balance  as evaluation sees it; can be rolled back
  *   posted   as records have posted it; at the end of a block both must be the same
- *   chain    head_n = SHA-256("concordat/posting/v1\n" || head_{n-1} || u64 n || u64 position ||
- *            u32 ordinal || i64 quanta || i64 balance || counter account)
+ *   chain    of the postings (crypto/account.h)
  *
  * Invariant: all accounts of one contract and measure sum to zero, issuance accounts included (a
  * transfer may go from one family of a contract to another of the same measure). It is summed over
@@ -19,8 +18,6 @@
 #include "base/map.h"
 #include "rules/rules.h"
 #include "storage/kv.h"
-
-#define POSTING_TAG "concordat/posting/v1\n"
 
 __extension__ typedef __int128 wide_sum; /* sums of int64 that cannot overflow */
 
