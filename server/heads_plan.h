@@ -72,7 +72,7 @@ void heads_plan_resume(struct heads_plan *p, const struct merkle_head *head, str
 /* Who leads; 0: nobody known. */
 void heads_plan_leader(struct heads_plan *p, uint64_t leader, uint64_t now_ns);
 
-/* The tree has reached this size; never less than before. */
+/* The tree has reached this size; less than before after a repair. */
 void heads_plan_reached(struct heads_plan *p, uint64_t size, uint64_t now_ns);
 
 enum heads_heard {

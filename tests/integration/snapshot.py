@@ -9,6 +9,7 @@ its own checkpoint.
 By hand: --kills 50 for the long run, --seconds 300 or --records 2000000 for a large state.
 """
 import json
+import contextlib
 import os
 import random
 import re
@@ -168,14 +169,15 @@ def spoil_checkpoints(bench, name):
     """A byte of the largest table of each of its checkpoints; the state keeps its own copy."""
     for index in checkpoints(bench, name):
         folder = bench.lab.path(name, "data", "checkpoints", f"{index:016x}", "state")
-        tables = [os.path.join(folder, f) for f in os.listdir(folder) if f.endswith(".sst")]
-        path = max(tables, key=os.path.getsize)
-        with open(path, "rb") as f:
-            content = bytearray(f.read())
-        content[len(content) // 3] ^= 1
-        os.unlink(path)  # it is one file with the state's
-        with open(path, "wb") as f:
-            f.write(content)
+        with contextlib.suppress(FileNotFoundError):  # an old one goes while it is looked at
+            tables = [os.path.join(folder, f) for f in os.listdir(folder) if f.endswith(".sst")]
+            path = max(tables, key=os.path.getsize)
+            with open(path, "rb") as f:
+                content = bytearray(f.read())
+            content[len(content) // 3] ^= 1
+            os.unlink(path)  # it is one file with the state's
+            with open(path, "wb") as f:
+                f.write(content)
 
 
 def bad_source(bench, follower, seconds):

@@ -21,6 +21,7 @@ enum { CONFIG_ELECTION_MS = 1000, CONFIG_HEARTBEAT_MS = 100 };
 static struct running {
     struct machine *machine;
     jmp_buf out;
+    bool jumped; /* ever: what its stack held is lost, as in a real crash */
 } running;
 
 struct machine *machine_running(void)
@@ -33,7 +34,13 @@ _Noreturn void machine_jump_out(struct machine *m)
     require(running.machine == m);
     m->dead = true;
     m->disk.dead = true;
+    running.jumped = true;
     longjmp(running.out, 1);
+}
+
+bool machine_has_jumped(void)
+{
+    return running.jumped;
 }
 
 void machine_call(struct machine *m, void (*run)(struct machine *m, void *arg), void *arg)

