@@ -385,44 +385,111 @@ static err block_replay(struct replay *r, uint64_t height, const struct archived
     return finding->kind == FINDING_NONE ? heads_check(r, finding, reterr) : err_ok();
 }
 
+/* The policy given from elsewhere must agree with the newest head that was reached. */
+static err policy_check_given(struct replay *r, struct finding *finding, struct errtext *reterr)
+{
+    struct checkpoint told;
+    if (r->options.policy.size == 0 || finding->kind != FINDING_NONE) {
+        return err_ok();
+    }
+    if (r->result.cosigned_size == 0) {
+        finding_set(finding, FINDING_COSIGNATURE, "there is no cosigned head for the policy given");
+        return err_ok();
+    }
+    TRY(head_fetch(r, r->result.cosigned_size, finding, reterr));
+    return finding->kind != FINDING_NONE
+               ? err_ok()
+               : policy_judge(r, r->options.policy, "the policy given", &told, finding);
+}
+
 /* After the last block: nothing may be said of what is not there. */
 static err end_check(struct replay *r, struct finding *finding, struct errtext *reterr)
 {
-    struct checkpoint told;
     if (r->has_note) {
         finding_set(finding, FINDING_HEAD,
                     "a head of size %llu is signed, and the blocks end at %llu records",
                     (unsigned long long)r->note_size,
                     (unsigned long long)ledger_head(r->ledger).position);
+    }
+    return policy_check_given(r, finding, reterr);
+}
+
+/* ---- going on ---- */
+
+/* The size of the newest head of the source that is at most `most`; 0: none. */
+static err head_at_most(struct replay *r, uint64_t most, uint64_t *ret, struct errtext *reterr)
+{
+    struct heads all = {0};
+    err e = heads_read(r->source, &all, reterr);
+    *ret = 0;
+    for (size_t i = 0; !failed(e) && i < all.count; i++) {
+        uint64_t size = 0;
+        *ret = head_size(all.notes[i], &size) && size <= most ? size : *ret;
+    }
+    heads_done(&all);
+    return e;
+}
+
+/* The last block that an earlier run applied is compared once more: that run may have ended, by a
+ * kill or because something was wrong, between applying and comparing. */
+static err last_check(struct replay *r, uint64_t first, struct finding *finding,
+                      struct errtext *reterr)
+{
+    struct archived block;
+    struct buf mine;
+    struct ledger_result result = {.head = ledger_head(r->ledger), .position_first = first};
+    uint64_t height = result.head.height;
+    err e = r->source->block(r->source, height, &block, reterr);
+    if (err_is(e, ERR_NOT_FOUND)) {
+        finding_set(finding, FINDING_BLOCK, "block %llu is missing, which was there before",
+                    (unsigned long long)height);
+        finding_at_height(finding, height);
         return err_ok();
     }
-    if (r->options.policy.size == 0) {
-        return err_ok();
+    TRY(e);
+    buf_init(&mine, BLOCK_BYTES_MAX);
+    e = stored_block(r->kv, height, &mine, reterr);
+    if (!failed(e) && !bytes_equal(buf_bytes(&mine), block.block)) {
+        finding_set(finding, FINDING_BLOCK, "block %llu is not the one that was there before",
+                    (unsigned long long)height);
+        finding_at_height(finding, height);
     }
-    TRY(head_fetch(r, r->result.cosigned_size, finding, reterr));
-    if (finding->kind != FINDING_NONE) {
-        return err_ok();
+    buf_done(&mine);
+    TRY(e);
+    return finding->kind == FINDING_NONE ? claims_check(r, &result, &block, finding, reterr)
+                                         : err_ok();
+}
+
+/* At height 0 all begins; else at the last block, and at the newest head before its end. */
+static err begin(struct replay *r, struct finding *finding, struct errtext *reterr)
+{
+    struct ledger_head head = ledger_head(r->ledger);
+    uint64_t first = 0;
+    uint64_t from = 1;
+    if (head.height == 0) {
+        TRY(r->source->begin(r->source, 0));
+    } else {
+        TRY(ledger_size_at(r->ledger, head.height - 1, &first, reterr));
+        TRY(r->source->begin(r->source, first));
+        TRY(last_check(r, first, finding, reterr));
+        TRY(head_at_most(r, first, &from, reterr));
+        from = from == 0 ? 1 : from;
     }
-    if (!r->has_note) {
-        finding_set(finding, FINDING_COSIGNATURE, "there is no cosigned head for the policy given");
-        return err_ok();
+    if (finding->kind == FINDING_NONE) {
+        TRY(head_fetch(r, from, finding, reterr));
     }
-    return policy_judge(r, r->options.policy, "the policy given", &told, finding);
+    return finding->kind == FINDING_NONE ? heads_check(r, finding, reterr) : err_ok();
 }
 
 static err run(struct replay *r, const volatile bool *stop, struct finding *finding,
                struct errtext *reterr)
 {
-    struct ledger_head head = ledger_head(r->ledger);
-    TRY(r->source->begin(r->source, head.position));
-    TRY(head_fetch(r, head.position == 0 ? 1 : head.position, finding, reterr));
-    if (finding->kind == FINDING_NONE) {
-        TRY(heads_check(r, finding, reterr));
-    }
-    for (uint64_t height = head.height + 1; finding->kind == FINDING_NONE; height++) {
+    TRY(begin(r, finding, reterr));
+    uint64_t next = ledger_head(r->ledger).height + 1;
+    for (uint64_t height = next; finding->kind == FINDING_NONE; height++) {
         struct archived block;
         if (r->options.until_size > 0 && ledger_head(r->ledger).position >= r->options.until_size) {
-            return err_ok();
+            return policy_check_given(r, finding, reterr);
         }
         err e = r->source->block(r->source, height, &block, reterr);
         if (err_is(e, ERR_NOT_FOUND)) {

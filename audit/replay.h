@@ -6,7 +6,8 @@
  *               heads, claims --------------------------^
  *
  * The work directory holds the state computed so far: an audit that is interrupted goes on from
- * there, and a later one with the same directory checks only what came since. One thread. */
+ * there, and a later one with the same directory checks only what came since, and the last block
+ * once more, so that what was found wrong is found again. One thread. */
 #ifndef AUDIT_REPLAY_H
 #define AUDIT_REPLAY_H
 

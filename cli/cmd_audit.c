@@ -163,7 +163,11 @@ const struct command AUDIT = {
 static err export_write(struct replaying *r, const char *dir, struct sink *sink)
 {
     char part[4096];
-    int n = snprintf(part, sizeof(part), "%s.part", dir);
+    size_t size = strlen(dir);
+    while (size > 1 && dir[size - 1] == '/') {
+        size--;
+    }
+    int n = snprintf(part, sizeof(part), "%.*s.part", (int)size, dir);
     if (n <= 0 || (size_t)n >= sizeof(part)) {
         return err_fail(&r->why, ERR_LIMIT, "%s: the name is too long", dir);
     }

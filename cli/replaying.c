@@ -58,9 +58,9 @@ static int session_begin(struct replaying *r, const struct given *g, const char 
 {
     int code = session_open(g, &r->session);
     if (code != EXIT_DONE) {
-        r->session.client = NULL;
-        return code;
+        return code; /* it has freed what it had opened */
     }
+    r->has_session = true;
     if (name != NULL) {
         struct client_options o = {.profile = &r->session.profile, .node = name};
         client_free(r->session.client);
@@ -157,6 +157,8 @@ int replaying_run(struct replaying *r)
     if (!failed(e) && r->replay != NULL) {
         e = replay_run(r->replay, &stopped, &r->finding, &r->why);
     }
+    signal(SIGINT, SIG_DFL); /* what follows can be done again */
+    signal(SIGTERM, SIG_DFL);
     if (!r->given->json && isatty(STDERR_FILENO) == 1) {
         fprintf(stderr, "\r\033[K");
     }
@@ -175,7 +177,7 @@ int replaying_close(struct replaying *r, int code)
     if (r->source != NULL) {
         r->source->close(r->source);
     }
-    if (r->session.client != NULL) {
+    if (r->has_session) {
         (void)session_close(&r->session, code);
     }
     if (r->temporary && failed(dir_remove(r->work, &r->why))) {

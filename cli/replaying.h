@@ -19,7 +19,8 @@ enum replaying_kind { REPLAYING_NODE, REPLAYING_BACKUP, REPLAYING_DIRECTORY };
 
 struct replaying {
     const struct given *given;
-    struct session session;
+    struct session session; /* of a node, if has_session */
+    bool has_session;
     enum replaying_kind kind;
     const char *name; /* of the source, as shown */
     char state[4096]; /* of a backup: its database */

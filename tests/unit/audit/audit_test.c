@@ -330,6 +330,35 @@ static void an_audit_goes_on_where_it_stopped(void **state)
     fixture_remove(work);
 }
 
+static void what_was_found_is_found_again(void **state)
+{
+    struct fixture *f = *state;
+    static const fault PLANTED[] = {record_posting_changed, signature_broken,
+                                    effects_shown_otherwise, majority_signs_another_root};
+    for (size_t i = 0; i < sizeof(PLANTED) / sizeof(*PLANTED); i++) {
+        struct kept lies = f->kept;
+        char work[] = "/tmp/concordat-audit-XXXXXX";
+        struct finding finding[2];
+        struct errtext why = {{0}};
+        assert_non_null(mkdtemp(work));
+        struct replay_options options = {.work = work};
+        PLANTED[i](f, &lies);
+        for (int run = 0; run < 2; run++) {
+            struct source *source = fixture_source(&lies);
+            struct replay *r = NULL;
+            assert_false(failed(replay_open(&options, source, &r, &finding[run], &why)));
+            assert_false(failed(replay_run(r, NULL, &finding[run], &why)));
+            replay_close(r);
+            source->close(source);
+        }
+        assert_int_not_equal(finding[0].kind, FINDING_NONE);
+        assert_int_not_equal(finding[1].kind, FINDING_NONE);
+        assert_int_equal(finding[0].height, finding[1].height);
+        assert_int_equal(finding[0].position, finding[1].position);
+        fixture_remove(work);
+    }
+}
+
 static const char STRANGERS[] =
     "log other.example/x+9d33e6b5+AZXQ6qCJxMRgdQyBuxzdALJZyHjmc2Qcy1e0FzBmeuFD\n"
     "quorum none\n";
@@ -371,6 +400,7 @@ int main(void)
                                         fixture_down),
         cmocka_unit_test_setup_teardown(an_audit_goes_on_where_it_stopped, fixture_up,
                                         fixture_down),
+        cmocka_unit_test_setup_teardown(what_was_found_is_found_again, fixture_up, fixture_down),
         cmocka_unit_test_setup_teardown(a_policy_from_elsewhere_counts, fixture_up, fixture_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
