@@ -71,6 +71,48 @@ void accounts_done(struct accounts *a)
     *a = (struct accounts){0};
 }
 
+err posting_load(struct kv *kv, struct bytes account, uint64_t number, struct buf *value,
+                 struct posting_value *ret, struct errtext *reterr)
+{
+    struct buf key;
+    require(kv != NULL);
+    buf_init(&key, ROW_BYTES_MAX);
+    posting_key_of(account, number, &key);
+    buf_clear(value);
+    err e = kv_get(kv, FAMILY_POSTINGS, buf_bytes(&key), value, reterr);
+    buf_done(&key);
+    if (!failed(e)) {
+        e = posting_value_decode(buf_bytes(value), ret);
+    }
+    return err_is(e, ERR_NOT_FOUND) || err_is(e, ERR_CORRUPT)
+               ? err_fail(reterr, ERR_CORRUPT, "posting %llu of an account does not decode",
+                          (unsigned long long)number)
+               : e;
+}
+
+err posting_find(struct kv *kv, struct bytes account, uint64_t count, uint64_t position,
+                 uint64_t *ret, struct errtext *reterr)
+{
+    uint64_t first = 1;
+    uint64_t last = count + 1;
+    struct buf value;
+    struct posting_value v = {0};
+    buf_init(&value, ROW_BYTES_MAX);
+    err e = err_ok();
+    while (!failed(e) && first < last) {
+        uint64_t middle = first + (last - first) / 2;
+        e = posting_load(kv, account, middle, &value, &v, reterr);
+        if (!failed(e) && v.position < position) {
+            first = middle + 1;
+        } else {
+            last = middle;
+        }
+    }
+    buf_done(&value);
+    *ret = first;
+    return e;
+}
+
 bool account_key_split(struct bytes key, struct bytes *ret_contract, struct bytes *ret_family,
                        bool *ret_issuance)
 {

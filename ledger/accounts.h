@@ -122,6 +122,16 @@ err posting_value_decode(struct bytes value, struct posting_value *ret) ERR_MUST
  * range, whatever its key is a prefix of. */
 void posting_key_of(struct bytes account, uint64_t number, struct buf *key);
 
+/* Posting `number` of a stored account; views into value (initialised, the caller's). CORRUPT: it
+ * is not there or does not decode; IO. */
+err posting_load(struct kv *kv, struct bytes account, uint64_t number, struct buf *value,
+                 struct posting_value *ret, struct errtext *reterr) ERR_MUST_USE;
+
+/* The number of the first of an account's `count` postings at or after a position; count + 1 if
+ * there is none. Positions rise with numbers: some log2(count) reads. CORRUPT, IO. */
+err posting_find(struct kv *kv, struct bytes account, uint64_t count, uint64_t position,
+                 uint64_t *ret, struct errtext *reterr) ERR_MUST_USE;
+
 /* Splits an account key; false if it is none. issuance may be NULL. */
 bool account_key_split(struct bytes key, struct bytes *ret_contract, struct bytes *ret_family,
                        bool *ret_issuance);

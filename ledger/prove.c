@@ -17,48 +17,6 @@ struct prover {
     struct errtext *reterr;
 };
 
-static err posting_read(const struct prover *p, uint64_t number, struct buf *value,
-                        struct posting_value *ret)
-{
-    struct buf key;
-    buf_init(&key, ROW_BYTES_MAX);
-    posting_key_of(p->account, number, &key);
-    buf_clear(value);
-    err e = kv_get(p->l->kv, FAMILY_POSTINGS, buf_bytes(&key), value, p->reterr);
-    buf_done(&key);
-    if (!failed(e)) {
-        e = posting_value_decode(buf_bytes(value), ret);
-    }
-    return err_is(e, ERR_NOT_FOUND) || err_is(e, ERR_CORRUPT)
-               ? err_fail(p->reterr, ERR_CORRUPT, "posting %llu of an account does not decode",
-                          (unsigned long long)number)
-               : e;
-}
-
-/* The first posting at or after a position; count + 1 if there is none. */
-static err posting_at_or_after(const struct prover *p, uint64_t count, uint64_t position,
-                               uint64_t *ret)
-{
-    uint64_t first = 1;
-    uint64_t last = count + 1;
-    struct buf value;
-    struct posting_value v = {0};
-    buf_init(&value, ROW_BYTES_MAX);
-    err e = err_ok();
-    while (!failed(e) && first < last) {
-        uint64_t middle = first + (last - first) / 2;
-        e = posting_read(p, middle, &value, &v);
-        if (!failed(e) && v.position < position) {
-            first = middle + 1;
-        } else {
-            last = middle;
-        }
-    }
-    buf_done(&value);
-    *ret = first;
-    return e;
-}
-
 /* The account with its first `number` postings. */
 static err head_after(const struct prover *p, uint64_t number, struct account_head *ret)
 {
@@ -69,7 +27,7 @@ static err head_after(const struct prover *p, uint64_t number, struct account_he
         return err_ok();
     }
     buf_init(&value, ROW_BYTES_MAX);
-    err e = posting_read(p, number, &value, &v);
+    err e = posting_load(p->l->kv, p->account, number, &value, &v, p->reterr);
     buf_done(&value);
     memcpy(ret->chain, v.chain, sizeof(ret->chain));
     return e;
@@ -107,7 +65,7 @@ err ledger_account_at(const struct ledger *l, struct bytes account, uint64_t siz
                         (unsigned long long)l->head.position, (unsigned long long)size);
     }
     TRY(count_of(&p, &count));
-    TRY(posting_at_or_after(&p, count, size, &first));
+    TRY(posting_find(l->kv, p.account, count, size, &first, reterr));
     return head_after(&p, first - 1, ret);
 }
 
@@ -127,14 +85,12 @@ static err postings_copy(const struct prover *p, uint64_t first, uint64_t last,
     err e = err_ok();
     for (size_t i = 0; !failed(e) && i < count; i++) {
         struct posting_value v;
-        e = posting_read(p, first + i, &value, &v);
+        e = posting_load(p->l->kv, p->account, first + i, &value, &v, p->reterr);
         if (failed(e)) {
             break;
         }
-        to[i] = (struct account_posting){.position = v.position,
-                                         .ordinal = v.ordinal,
-                                         .quanta = v.quanta,
-                                         .balance = v.balance};
+        to[i] = (struct account_posting){
+            .position = v.position, .ordinal = v.ordinal, .quanta = v.quanta, .balance = v.balance};
         if (!keep(p->arena, v.counter, &to[i].counter)) {
             e = no_room(p->reterr);
         }
@@ -208,13 +164,13 @@ static err start_of(const struct prover *p, uint64_t count, uint64_t *ret)
         return err_ok();
     }
     uint64_t first = 1;
-    TRY(posting_at_or_after(p, count, p->query->from, &first));
+    TRY(posting_find(p->l->kv, p->account, count, p->query->from, &first, p->reterr));
     if (first > 1) {
         buf_init(&value, ROW_BYTES_MAX);
-        err e = posting_read(p, first - 1, &value, &v);
+        err e = posting_load(p->l->kv, p->account, first - 1, &value, &v, p->reterr);
         buf_done(&value);
         TRY(e);
-        TRY(posting_at_or_after(p, count, v.position, &first));
+        TRY(posting_find(p->l->kv, p->account, count, v.position, &first, p->reterr));
     }
     *ret = first;
     return err_ok();
@@ -227,11 +183,11 @@ static err record_end(const struct prover *p, uint64_t count, uint64_t first, ui
     struct buf value;
     struct posting_value v = {0};
     buf_init(&value, ROW_BYTES_MAX);
-    err e = posting_read(p, first, &value, &v);
+    err e = posting_load(p->l->kv, p->account, first, &value, &v, p->reterr);
     buf_done(&value);
     *ret_position = v.position;
     TRY(e);
-    return posting_at_or_after(p, count, v.position + 1, ret_end);
+    return posting_find(p->l->kv, p->account, count, v.position + 1, ret_end, p->reterr);
 }
 
 static err page_make(const struct prover *p, uint64_t count, uint64_t start,

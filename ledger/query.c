@@ -142,44 +142,6 @@ struct statement_scan {
     struct arena *arena;
 };
 
-static err posting_at(const struct statement_scan *scan, uint64_t number, struct buf *value,
-                      struct posting_value *ret)
-{
-    struct buf key;
-    buf_init(&key, ROW_BYTES_MAX);
-    posting_key_of(scan->account, number, &key);
-    buf_clear(value);
-    err e = kv_get(scan->l->kv, FAMILY_POSTINGS, buf_bytes(&key), value, NULL);
-    buf_done(&key);
-    TRY(e);
-    return posting_value_decode(buf_bytes(value), ret);
-}
-
-/* The number of the first posting at or after a position; count + 1 if there is none. Positions
- * rise with numbers. */
-static err posting_from(const struct statement_scan *scan, uint64_t count, uint64_t position,
-                        uint64_t *ret)
-{
-    uint64_t first = 1;
-    uint64_t last = count + 1;
-    struct buf value;
-    buf_init(&value, ROW_BYTES_MAX);
-    err e = err_ok();
-    while (!failed(e) && first < last) {
-        uint64_t middle = first + (last - first) / 2;
-        struct posting_value v;
-        e = posting_at(scan, middle, &value, &v);
-        if (!failed(e) && v.position < position) {
-            first = middle + 1;
-        } else {
-            last = middle;
-        }
-    }
-    buf_done(&value);
-    *ret = first;
-    return e;
-}
-
 static err posting_keep(const struct statement_scan *scan, const struct posting_value *v,
                         uint64_t number, struct ledger_posting *ret)
 {
@@ -216,7 +178,7 @@ static err statement_page(const struct statement_scan *scan, uint64_t first, uin
     uint64_t last = ret->balance.postings;
     for (uint64_t n = first; !failed(e) && n <= last && ret->count < limit; n++) {
         struct posting_value v;
-        e = posting_at(scan, n, &value, &v);
+        e = posting_load(scan->l->kv, scan->account, n, &value, &v, NULL);
         if (!failed(e)) {
             e = posting_keep(scan, &v, n, &ret->postings[ret->count]);
             ret->count += !failed(e);
@@ -247,7 +209,8 @@ static err statement_read(const struct statement_scan *scan,
             return (err){ERR_INVALID};
         }
     } else if (query->from_position > 0) {
-        TRY(posting_from(scan, ret->balance.postings, query->from_position, &first));
+        TRY(posting_find(scan->l->kv, scan->account, ret->balance.postings, query->from_position,
+                         &first, NULL));
     }
     if (first > ret->balance.postings) {
         return err_ok();

@@ -11,6 +11,7 @@
 #include "proto/service.h"
 #include "rules/explain.h"
 #include "server/parts.h"
+#include "server/query.h"
 
 enum decide_state { DECIDE_READING, DECIDE_QUEUED };
 
@@ -165,26 +166,18 @@ static err find_position(struct decide *d, uint64_t *ret, struct refusal *no,
         return err_ok();
     }
     struct ledger_request_id id = {.party = q->party};
-    struct ledger_request_state s;
+    struct ledger_answer answer = {.outcome_count = 0};
     memcpy(id.id, q->request_id.data, sizeof id.id); /* check_explain has measured it */
-    TRY(ledger_query_request(d->node->ledger, &id, &d->arena, &s, reterr));
-    switch (s.found) {
-    case LEDGER_FOUND_NOTHING:
-        *no = refusal_of(REASON_NOT_FOUND, "no request of this party with this id is recorded");
-        break;
-    case LEDGER_FOUND_VOID:
-        *no = refusal_of(s.reason, "the request was void in block %llu: %s",
-                         (unsigned long long)s.height, reason_name(s.reason));
-        break;
-    case LEDGER_FOUND_ANSWER:
-        if (q->event_index >= s.answer.outcome_count) {
-            *no = refusal_of(REASON_BAD_REQUEST, "event_index: the request has %zu events",
-                             s.answer.outcome_count);
-        } else {
-            *ret = s.answer.outcomes[q->event_index].position;
-        }
-        break;
+    TRY(query_answer(d->node, &id, &d->arena, &answer, no, reterr));
+    if (no->reason != REASON_NONE) {
+        return err_ok();
     }
+    if (q->event_index >= answer.outcome_count) {
+        *no = refusal_of(REASON_BAD_REQUEST, "event_index: the request has %zu events",
+                         answer.outcome_count);
+        return err_ok();
+    }
+    *ret = answer.outcomes[q->event_index].position;
     return err_ok();
 }
 
@@ -367,8 +360,8 @@ static err check_explain(struct decide *d, struct bytes message, bool *ret_local
 
 static void refuse_busy(struct grpc_call *call)
 {
-    struct refusal no = refusal_of(REASON_BUSY, "%d dry runs and explanations wait already",
-                                   DECISIONS_MAX);
+    struct refusal no =
+        refusal_of(REASON_BUSY, "%d dry runs and explanations wait already", DECISIONS_MAX);
     refusal_send(call, &no);
 }
 

@@ -31,14 +31,6 @@ struct evidence *evidence_place(struct evidence_list *l, uint64_t node, bool two
     return l->count < EVIDENCE_MAX ? &l->items[l->count++] : NULL;
 }
 
-void evidence_drop(struct evidence_list *l, uint64_t node)
-{
-    struct evidence *old = evidence_of(l, node);
-    if (old != NULL) {
-        *old = l->items[--l->count];
-    }
-}
-
 void evidence_encode(const struct evidence_list *l, struct buf *ret)
 {
     size_t start = ret->size;

@@ -41,9 +41,6 @@ struct evidence *evidence_of(struct evidence_list *l, uint64_t node);
  * new one; NULL: there is as good already, or the list is full. */
 struct evidence *evidence_place(struct evidence_list *l, uint64_t node, bool two_faced);
 
-/* Takes it out: the node is gone from the table. */
-void evidence_drop(struct evidence_list *l, uint64_t node);
-
 void evidence_encode(const struct evidence_list *l, struct buf *ret);
 /* Decodes strictly. CORRUPT, UNSUPPORTED; then ret is undefined. */
 err evidence_decode(struct bytes wire, struct evidence_list *ret,

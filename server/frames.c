@@ -263,32 +263,3 @@ bool frame_root_is_read(struct bytes frame, struct frame_root_is *ret)
     *ret = f;
     return true;
 }
-
-bool frame_mark_ask_read(struct bytes frame, struct frame_mark_ask *ret)
-{
-    struct cursor c = cursor_of(frame);
-    struct frame_mark_ask f = {.token = cursor_u64(&c)};
-    f.size = cursor_u64(&c);
-    f.account = cursor_bytes(&c, cursor_left(&c));
-    if (!cursor_done(&c) || f.account.size == 0 || f.account.size > ROW_BYTES_MAX) {
-        return false;
-    }
-    *ret = f;
-    return true;
-}
-
-bool frame_mark_is_read(struct bytes frame, struct frame_mark_is *ret)
-{
-    struct cursor c = cursor_of(frame);
-    struct frame_mark_is f = {.token = cursor_u64(&c)};
-    f.size = cursor_u64(&c);
-    uint8_t ok = cursor_u8(&c);
-    cursor_copy(&c, f.key_id, sizeof f.key_id);
-    cursor_copy(&c, f.signature, sizeof f.signature);
-    if (!cursor_done(&c) || ok > 1) {
-        return false;
-    }
-    f.ok = ok == 1;
-    *ret = f;
-    return true;
-}

@@ -138,19 +138,4 @@ struct frame_root_is {
 };
 bool frame_root_is_read(struct bytes frame, struct frame_root_is *ret);
 
-/* Please sign the end mark of this account at this tree size. */
-struct frame_mark_ask {
-    uint64_t token, size;
-    struct bytes account; /* its stored key, 1 to ROW_BYTES_MAX */
-};
-bool frame_mark_ask_read(struct bytes frame, struct frame_mark_ask *ret);
-
-struct frame_mark_is {
-    uint64_t token, size;
-    bool ok; /* false: not now */
-    uint8_t key_id[4];
-    uint8_t signature[64];
-};
-bool frame_mark_is_read(struct bytes frame, struct frame_mark_is *ret);
-
 #endif

@@ -368,23 +368,30 @@ void lies_evidence(struct node *n, uint64_t from, struct bytes frame)
     }
 }
 
+static bool is_removed(const struct node *n, uint64_t id)
+{
+    const struct ledger_node *row = ledger_node_find(n->ledger, id);
+    return row != NULL && row->wish == LEDGER_WISH_REMOVED;
+}
+
 void lies_link(struct node *n, uint64_t peer)
 {
     for (size_t i = 0; i < n->lies.kept.count; i++) {
-        tell(n, peer, &n->lies.kept.items[i]);
+        if (!is_removed(n, n->lies.kept.items[i].node)) {
+            tell(n, peer, &n->lies.kept.items[i]);
+        }
     }
 }
 
-/* Evidence about nodes that the institutions have removed is history: it stays in the file of the
- * day, and is not told any more. */
+/* Evidence about nodes that the institutions have removed is history: it stays in data/evidence,
+ * raises no alarm, and is not told any more. */
 static void forget_removed(struct node *n)
 {
     struct evidence_list *l = &n->lies.kept;
     for (size_t i = l->count; i > 0; i--) {
-        const struct ledger_node *row = ledger_node_find(n->ledger, l->items[i - 1].node);
-        if (row != NULL && row->wish == LEDGER_WISH_REMOVED) {
-            alarm_clear(n, ALARM_TWO_HEADS, row->id);
-            alarm_clear(n, ALARM_HEAD_DIFFERS, row->id);
+        if (is_removed(n, l->items[i - 1].node)) {
+            alarm_clear(n, ALARM_TWO_HEADS, l->items[i - 1].node);
+            alarm_clear(n, ALARM_HEAD_DIFFERS, l->items[i - 1].node);
         }
     }
 }

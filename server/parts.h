@@ -44,8 +44,6 @@ enum frame_type {
     FRAME_EVIDENCE = 21, /* u8 version, two notes that contradict each other */
     FRAME_ROOT_ASK = 22, /* u64 token, u64 size: which root has your tree there? */
     FRAME_ROOT_IS = 23,  /* u64 token, u64 size, u8 ok, 32 root */
-    FRAME_MARK_ASK = 24, /* u64 token, u64 size, account: please sign its end mark */
-    FRAME_MARK_IS = 25,  /* u64 token, u64 size, u8 ok, 4 key id, 64 signature */
 };
 
 /* What another node last said of itself. */

@@ -246,14 +246,11 @@ static err serve_get_contract(struct node *n, const void *request, struct arena 
     return err_ok();
 }
 
-static err serve_get_outcome(struct node *n, const void *request, struct arena *a,
-                             struct buf *reply, struct refusal *no, struct errtext *reterr)
+err query_answer(const struct node *n, const struct ledger_request_id *request, struct arena *a,
+                 struct ledger_answer *ret, struct refusal *no, struct errtext *reterr)
 {
-    const struct get_outcome_request *q = request;
-    struct ledger_request_id id = {.party = q->party};
     struct ledger_request_state s;
-    memcpy(id.id, q->request_id, sizeof id.id);
-    TRY(ledger_query_request(n->ledger, &id, a, &s, reterr));
+    TRY(ledger_query_request(n->ledger, request, a, &s, reterr));
     switch (s.found) {
     case LEDGER_FOUND_NOTHING:
         *no = refusal_of(REASON_NOT_FOUND, "no request of this party with this id is recorded");
@@ -263,8 +260,22 @@ static err serve_get_outcome(struct node *n, const void *request, struct arena *
                          (unsigned long long)s.height, reason_name(s.reason));
         break;
     case LEDGER_FOUND_ANSWER:
-        submit_encode_answer(&s.answer, true, bytes_of(NULL, 0), a, reply);
+        *ret = s.answer;
         break;
+    }
+    return err_ok();
+}
+
+static err serve_get_outcome(struct node *n, const void *request, struct arena *a,
+                             struct buf *reply, struct refusal *no, struct errtext *reterr)
+{
+    const struct get_outcome_request *q = request;
+    struct ledger_request_id id = {.party = q->party};
+    struct ledger_answer answer;
+    memcpy(id.id, q->request_id, sizeof id.id);
+    TRY(query_answer(n, &id, a, &answer, no, reterr));
+    if (no->reason == REASON_NONE) {
+        submit_encode_answer(&answer, true, bytes_of(NULL, 0), a, reply);
     }
     return err_ok();
 }

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "ledger/ledger.h"
 #include "proto/service.h"
 #include "server/refusal.h"
 
@@ -40,6 +41,12 @@ void query_at(const struct node *n, struct at *ret);
 
 /* NOT_FOUND, INVALID and LIMIT of the ledger are refusals; the rest is a broken database. */
 err query_or_refuse(err e, struct refusal *no, const struct errtext *why) ERR_MUST_USE;
+
+/* The one answer to a request, in the arena; or the refusal: it is not recorded, or was void. An
+ * err is the database's. */
+err query_answer(const struct node *n, const struct ledger_request_id *request, struct arena *a,
+                 struct ledger_answer *ret, struct refusal *no,
+                 struct errtext *reterr) ERR_MUST_USE;
 
 /* The kinds of receipts.c. */
 extern const struct query_kind RECEIPT_KINDS[];

@@ -56,30 +56,22 @@ static err find_position(struct node *n, const struct get_receipt_request *q, st
                          uint64_t *ret, struct refusal *no)
 {
     struct ledger_request_id id = {.party = q->party};
-    struct ledger_request_state s;
+    struct ledger_answer answer = {.outcome_count = 0};
     if (q->request_id.size != sizeof id.id) {
         *no = refusal_of(REASON_BAD_REQUEST, "request_id: 16 bytes are expected");
         return err_ok();
     }
     memcpy(id.id, q->request_id.data, sizeof id.id);
-    TRY(ledger_query_request(n->ledger, &id, a, &s, NULL));
-    switch (s.found) {
-    case LEDGER_FOUND_NOTHING:
-        *no = refusal_of(REASON_NOT_FOUND, "no request of this party with this id is recorded");
-        break;
-    case LEDGER_FOUND_VOID:
-        *no = refusal_of(s.reason, "the request was void in block %llu: %s",
-                         (unsigned long long)s.height, reason_name(s.reason));
-        break;
-    case LEDGER_FOUND_ANSWER:
-        if (q->index >= s.answer.outcome_count) {
-            *no = refusal_of(REASON_BAD_REQUEST, "the request has %zu events, the last one is %zu",
-                             s.answer.outcome_count, s.answer.outcome_count - 1);
-            break;
-        }
-        *ret = s.answer.outcomes[q->index].position;
-        break;
+    TRY(query_answer(n, &id, a, &answer, no, NULL));
+    if (no->reason != REASON_NONE) {
+        return err_ok();
     }
+    if (q->index >= answer.outcome_count) {
+        *no = refusal_of(REASON_BAD_REQUEST, "the request has %zu events, the last one is %zu",
+                         answer.outcome_count, answer.outcome_count - 1);
+        return err_ok();
+    }
+    *ret = answer.outcomes[q->index].position;
     return err_ok();
 }
 
@@ -134,9 +126,8 @@ static err serve_get_consistency(struct node *n, const void *request, struct are
     }
     TRY(ledger_tree_consistency(n->ledger, q->old_size, r.size, &path, reterr));
     struct consistency *c = arena_new(a, 1, sizeof *c);
-    *c = (struct consistency){.old_size = q->old_size,
-                              .path_count = path.count,
-                              .note = buf_bytes(&n->heads.newest)};
+    *c = (struct consistency){
+        .old_size = q->old_size, .path_count = path.count, .note = buf_bytes(&n->heads.newest)};
     memcpy(c->path, path.hashes, path.count * sizeof path.hashes[0]);
     buf_init(&text, PROOF_BYTES_MAX);
     consistency_print(c, &text);
@@ -148,8 +139,8 @@ static err serve_get_consistency(struct node *n, const void *request, struct are
     return err_ok();
 }
 
-static err serve_get_policy(struct node *n, const void *request, struct arena *a,
-                            struct buf *reply, struct refusal *no, struct errtext *reterr)
+static err serve_get_policy(struct node *n, const void *request, struct arena *a, struct buf *reply,
+                            struct refusal *no, struct errtext *reterr)
 {
     const struct get_policy_request *q = request;
     uint64_t now = ledger_head(n->ledger).position;

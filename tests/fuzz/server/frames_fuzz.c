@@ -20,19 +20,11 @@ static void about_heads(struct bytes frame, size_t size)
     }
     struct frame_root_ask root_ask;
     struct frame_root_is root_is;
-    struct frame_mark_ask mark_ask;
-    struct frame_mark_is mark_is;
     if (frame_root_ask_read(frame, &root_ask)) {
         require(size == 16);
     }
     if (frame_root_is_read(frame, &root_is)) {
         require(size == 49);
-    }
-    if (frame_mark_ask_read(frame, &mark_ask)) {
-        require(mark_ask.account.size == size - 16);
-    }
-    if (frame_mark_is_read(frame, &mark_is)) {
-        require(size == 85);
     }
 }
 

@@ -11,7 +11,7 @@
  *     fixture.c    keys, genesis, requests    client.c     what clients do and are told
  *     faults.c     what goes wrong            check.c      what must never happen
  *     model.c      what the ledger must hold  sim.c        one history; the program
- *     officer.c    who takes part             scenario.c   histories that are prescribed
+ *     officer.c    who takes part             view.c       the configuration in force
  *
  * A *machine* is what a node runs on: its disks and clocks outlive the *process* (struct node). A
  * *step* is one event: a turn of a node's loop, a frame that arrives, a write that is done, ... */
