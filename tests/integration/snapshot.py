@@ -33,6 +33,9 @@ def log_bytes(bench, name):
     return sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder))
 
 
+INSTALL_SECONDS = 400  # the faster the machine, the more there is to fetch at the test's rate
+
+
 def checkpoints(bench, name):
     """The indexes of the checkpoints whose files a node keeps."""
     folder = bench.lab.path(name, "data", "checkpoints")
@@ -41,7 +44,7 @@ def checkpoints(bench, name):
                   if f != "new" and os.path.isdir(os.path.join(folder, f, "state")))
 
 
-def start_load(bench, addresses, seconds, prefix, clients=4, events=20):
+def start_load(bench, addresses, seconds, prefix, clients=2, events=8):
     with open(bench.lab.profile, encoding="utf-8") as f:
         key = bench.lab.path(json.load(f)["parties"][PARTY])
     return subprocess.Popen(
@@ -134,7 +137,7 @@ def come_back(bench, follower, kills, seed):
         time.sleep(dice.uniform(0, 0.5))
         bench.start(victim)
     end_load(process)
-    wait_said(bench, follower, "the state is that of height", installs + 1, 120)
+    wait_said(bench, follower, "the state is that of height", installs + 1, INSTALL_SECONDS)
     head = restart.level(bench, 120)
     check(True, f"{follower} is level at height {head[0]} after {kills} kills (seed {seed})")
 
@@ -159,7 +162,7 @@ def lose_source(bench, follower, seconds):
     wait_said(bench, follower, "going on with node", moves + 1, 60)
     check(source_of(bench, follower) != victim, f"{victim} died while {follower} fetched from it; "
                                                 f"{source_of(bench, follower)} goes on")
-    wait_said(bench, follower, "the state is that of height", installs + 1, 120)
+    wait_said(bench, follower, "the state is that of height", installs + 1, INSTALL_SECONDS)
     bench.start(victim)
     restart.level(bench, 120)
     check(True, f"{follower} has installed it, and all are level")
@@ -180,17 +183,30 @@ def spoil_checkpoints(bench, name):
                 f.write(content)
 
 
+def wait_settled(bench, name, seconds=60):
+    """Until no further checkpoint has come for some seconds: the last one is made beside the load."""
+    deadline, seen, since = time.time() + seconds, None, time.time()
+    while time.time() < deadline and time.time() - since < 4:
+        new = os.path.join(bench.lab.path(name, "data", "checkpoints"), "new")
+        now = (checkpoints(bench, name), os.path.isdir(new))
+        if now != seen or now[1]:
+            seen, since = now, time.time()
+        time.sleep(0.2)
+
+
 def bad_source(bench, follower, seconds):
     """The leader serves files that are not what its manifest says: another node is asked."""
     fall_behind(bench, follower, seconds)
+    for name in [n for n in bench.nodes if n != follower]:
+        wait_settled(bench, name)
     installs = said(bench, follower, "the state is that of height")
     leader = bench.leader()
     spoil_checkpoints(bench, leader)
     bench.start(follower)
-    wait_said(bench, follower, "its files are not what its manifest says", 1, 120)
+    wait_said(bench, follower, "its files are not what its manifest says", 1, INSTALL_SECONDS)
     check(source_of(bench, follower) == leader or said(bench, follower, "going on with"),
           f"{follower} does not believe the damaged files of {leader}")
-    wait_said(bench, follower, "the state is that of height", installs + 1, 120)
+    wait_said(bench, follower, "the state is that of height", installs + 1, INSTALL_SECONDS)
     check(source_of(bench, follower) != leader, f"and installs those of {source_of(bench, follower)}")
     restart.level(bench, 120)
 
